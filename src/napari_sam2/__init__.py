@@ -1,0 +1,75 @@
+"""SAM 2 for napari: click a cell, have it in every frame.
+
+The names below are imported when they are first used, so that ``import napari_sam2`` loads
+neither torch nor Qt.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from importlib.metadata import version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from napari_sam2.model.checkpoint import CheckpointError, load_model
+    from napari_sam2.model.config import SAM2Config, config_names, load_config
+    from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.predictors.frames import FrameSource, View
+    from napari_sam2.predictors.image import ImagePredictor
+    from napari_sam2.predictors.tracker import Tracker, TrackerOptions
+    from napari_sam2.prompts import BoxPrompt, FrameMasks, MaskPrompt, ObjectMask, PointPrompt
+    from napari_sam2.session import Session, Settings
+
+_HOMES = {
+    "CheckpointError": "model.checkpoint",
+    "load_model": "model.checkpoint",
+    "SAM2Config": "model.config",
+    "config_names": "model.config",
+    "load_config": "model.config",
+    "SAM2": "model.sam2",
+    "FrameSource": "predictors.frames",
+    "View": "predictors.frames",
+    "ImagePredictor": "predictors.image",
+    "Tracker": "predictors.tracker",
+    "TrackerOptions": "predictors.tracker",
+    "BoxPrompt": "prompts",
+    "FrameMasks": "prompts",
+    "MaskPrompt": "prompts",
+    "ObjectMask": "prompts",
+    "PointPrompt": "prompts",
+    "Session": "session",
+    "Settings": "session",
+}
+
+__all__ = [
+    "SAM2",
+    "BoxPrompt",
+    "CheckpointError",
+    "FrameMasks",
+    "FrameSource",
+    "ImagePredictor",
+    "MaskPrompt",
+    "ObjectMask",
+    "PointPrompt",
+    "SAM2Config",
+    "Session",
+    "Settings",
+    "Tracker",
+    "TrackerOptions",
+    "View",
+    "config_names",
+    "load_config",
+    "load_model",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        return version("napari-sam2")
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f"napari_sam2.{_HOMES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

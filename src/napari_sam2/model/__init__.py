@@ -1,0 +1,1 @@
+"""The network: torch only, no files but configs and weights, no state between frames."""

@@ -1,0 +1,99 @@
+"""Small layers that several parts of the network share."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class LayerNorm2d(nn.Module):
+    """Layer norm over the channels of a (B, C, H, W) map."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> same
+        x = x.movedim(1, -1)
+        x = F.layer_norm(x, x.shape[-1:], self.weight, self.bias, self.eps)
+        return x.movedim(-1, 1)
+
+
+class MLP(nn.Module):
+    """Linear layers with an activation between them.
+
+    Parameters
+    ----------
+    dims : sequence of int
+        Channels at the input, between the layers, and at the output.
+    activation : callable
+        Applied after every layer but the last.
+    """
+
+    def __init__(
+        self, *dims: int, activation: Callable[[Tensor], Tensor] = torch.nn.functional.relu
+    ) -> None:
+        super().__init__()
+        self.layers = nn.ModuleList(nn.Linear(n, m) for n, m in pairwise(dims))
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:  # (..., dims[0]) -> (..., dims[-1])
+        *hidden, last = self.layers
+        for layer in hidden:
+            x = self.activation(layer(x))
+        output: Tensor = last(x)
+        return output
+
+
+def to_windows(x: Tensor, size: int) -> Tensor:
+    """Cut a map into square windows, padded with zeros where it does not divide.
+
+    Padded tokens are not masked in the attention that follows: the published weights
+    were trained with them.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, H, W, C)
+    size : int
+        Edge of a window, in tokens.
+
+    Returns
+    -------
+    Tensor, shape (B * windows, size, size, C)
+    """
+    batch, height, width, channels = x.shape
+    below, right = -height % size, -width % size
+    if below or right:
+        x = F.pad(x, (0, 0, 0, right, 0, below))
+    rows, columns = (height + below) // size, (width + right) // size
+    x = x.view(batch, rows, size, columns, size, channels)
+    return x.transpose(2, 3).reshape(-1, size, size, channels)
+
+
+def from_windows(windows: Tensor, height: int, width: int) -> Tensor:
+    """Put windows back into a map and drop the padding: the inverse of `to_windows`.
+
+    Parameters
+    ----------
+    windows : Tensor, shape (B * windows, size, size, C)
+    height, width : int
+        Extent of the map, in tokens, without padding.
+
+    Returns
+    -------
+    Tensor, shape (B, height, width, C)
+    """
+    size, channels = windows.shape[1], windows.shape[-1]
+    rows, columns = -(-height // size), -(-width // size)
+    x = windows.view(-1, rows, columns, size, size, channels).transpose(2, 3)
+    x = x.reshape(-1, rows * size, columns * size, channels)
+    return x[:, :height, :width]

@@ -1,0 +1,90 @@
+"""What the tracker knows of one object, and the order in which its prompts count."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from napari_sam2.predictors.memory import ObjectMemory
+from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from torch import Tensor
+
+    from napari_sam2.model.sam2 import ObjectOutput
+
+
+@dataclass(frozen=True, slots=True)
+class PromptedFrame:
+    """A frame with prompts: what was asked, from where it set out, and the answer."""
+
+    prompts: tuple[Prompt, ...]  #: in the order they were decoded
+    corrects: bool  #: whether a tracked mask is corrected
+    start: Tensor | None  #: logits before the first prompt, (1, 1, H / 4, W / 4)
+    output: ObjectOutput  #: of one object
+
+    def answers(self, prompts: Sequence[Prompt]) -> int:
+        """Count how many of the given prompts are answered already: all of mine, or none."""
+        mine = len(self.prompts)
+        return mine if self.prompts == tuple(prompts[:mine]) else 0
+
+
+@dataclass(slots=True)
+class TrackedObject:
+    """What is known of one object."""
+
+    memory: ObjectMemory = field(default_factory=ObjectMemory)
+    prompted: dict[int, PromptedFrame] = field(default_factory=dict)
+    logits: dict[int, Tensor] = field(default_factory=dict)  #: of tracked frames in reach
+    tracked: set[int] = field(default_factory=set)  #: every frame it was followed over
+    reverse: bool = False  #: which way it was followed last
+
+    def keep_near(self, frame: int) -> None:
+        """Forget what neither this frame nor a prompted one can reach."""
+        self.memory.keep_near((frame, *self.prompted))
+        in_reach = {f for f, m in self.memory.tracked.items() if m.features is not None}
+        self.logits = {f: logits for f, logits in self.logits.items() if f in in_reach}
+
+
+def order_prompts(prompts: Sequence[Prompt], *, corrects: bool) -> tuple[Prompt, ...]:
+    """Put one object's prompts on one frame into the order they are decoded in.
+
+    A box goes first, then the points as they came; but an object is not begun with a
+    point beside it, so that the first positive one goes before.
+
+    Parameters
+    ----------
+    prompts : sequence of Prompt
+    corrects : bool
+        Whether there is a mask to correct; then negative points alone say something.
+
+    Raises
+    ------
+    ValueError
+        If the prompts contradict each other or say nothing.
+    """
+    boxes = [p for p in prompts if isinstance(p, BoxPrompt)]
+    masks = [p for p in prompts if isinstance(p, MaskPrompt)]
+    points = [p for p in prompts if isinstance(p, PointPrompt)]
+    if not prompts:
+        raise ValueError("Nothing to segment: give a point, a box or a mask.")
+    if masks and len(prompts) > 1:
+        raise ValueError(
+            f"A mask is taken as it is; it cannot stand with {len(prompts) - 1} other prompts on "
+            "the same frame. Clear the frame's prompts first."
+        )
+    if len(boxes) > 1:
+        raise ValueError(
+            f"An object has one box a frame, got {len(boxes)}. Make an object for each box."
+        )
+    positive = [p for p in points if p.positive]
+    if not (boxes or masks or positive or corrects):
+        raise ValueError(
+            "Negative points alone do not say what to segment. Click the object itself first."
+        )
+    if positive and not boxes and not corrects:
+        points.remove(positive[0])
+        points.insert(0, positive[0])
+    return (*masks, *boxes, *points)

@@ -1,0 +1,367 @@
+"""The engine: objects prompted on some frames, followed through the others."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from napari_sam2.model.sam2 import ImageFeatures, ObjectOutput, PromptTensors
+from napari_sam2.predictors.device import autocast
+from napari_sam2.predictors.image import FeatureCache
+from napari_sam2.predictors.memory import Attended, FrameMemory, collate
+from napari_sam2.predictors.objects import PromptedFrame, TrackedObject, order_prompts
+from napari_sam2.predictors.postprocess import fill_holes
+from napari_sam2.predictors.transforms import (
+    cut_out,
+    encode_clicks,
+    mask_to_input,
+    mask_to_logits,
+)
+from napari_sam2.prompts import (
+    BoxPrompt,
+    Candidates,
+    FrameMasks,
+    MaskPrompt,
+    ObjectMask,
+    PointPrompt,
+    Prompt,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Iterator, Sequence
+
+    import numpy as np
+
+    from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.predictors.frames import FrameSource
+
+LOGIT_LIMIT = 32.0  #: earlier logits are clamped to this before they are fed back
+
+
+@dataclass(frozen=True, kw_only=True)
+class TrackerOptions:
+    """Choices that change results or the memory taken; the results are Meta's by default."""
+
+    fill_hole_area: int = 8  #: pixels of the low-resolution mask
+    binarize_prompted: bool = True  #: remember prompted frames as the user sees them
+    max_objects: int = 16  #: in one batch
+    feature_bytes: int = 64 * 2**20  #: of image features kept for frames visited again
+
+
+class Tracker:
+    """Segments objects where they are prompted, and follows them from there.
+
+    What is kept is what can be attended to: the prompted frames, and the tracked frames
+    near them and near the last one visited. Results are yielded, not stored.
+
+    Parameters
+    ----------
+    model : SAM2
+        In evaluation mode, on the device to compute on.
+    source : FrameSource
+        The frames.
+    precision : torch.dtype
+        Of the computation; float32 is exact.
+    options : TrackerOptions, optional
+    """
+
+    def __init__(
+        self,
+        model: SAM2,
+        source: FrameSource,
+        *,
+        precision: torch.dtype = torch.float32,
+        options: TrackerOptions | None = None,
+    ) -> None:
+        self.model = model
+        self.source = source
+        self.precision = precision
+        self.options = options or TrackerOptions()
+        self.features = FeatureCache(
+            model, source, precision=precision, max_bytes=self.options.feature_bytes
+        )
+        self._objects: dict[int, TrackedObject] = {}
+
+    def prompted_frames(self, object_id: int) -> list[int]:
+        """Give the frames on which an object is prompted, in order."""
+        known = self._objects.get(object_id)
+        return sorted(known.prompted) if known else []
+
+    @torch.inference_mode()
+    def prompt(
+        self,
+        object_id: int,
+        frame: int,
+        prompts: Sequence[Prompt],
+        earlier: np.ndarray | None = None,
+    ) -> Candidates:
+        """Segment an object on one frame from all its prompts there.
+
+        The first prompt (the box, if there is one) gives a mask, each further click
+        corrects it: the same prompts always have the same answer, whether they come at
+        once or click by click. On a frame that the object was tracked over, the clicks
+        correct the tracked mask; the frame then counts as prompted.
+
+        Parameters
+        ----------
+        object_id : int
+        frame : int
+        prompts : sequence of Prompt
+            Points and at most one box, or one mask.
+        earlier : np.ndarray, shape (H, W), bool, optional
+            The object's tracked mask on this frame, for when the frame is out of the
+            tracker's reach.
+
+        Raises
+        ------
+        ValueError
+            If the prompts contradict each other or say nothing.
+        IndexError
+            If there is no such frame.
+        """
+        known = self._objects.get(object_id) or TrackedObject()
+        last = known.prompted.get(frame)
+        corrects = last.corrects if last else frame in known.tracked
+        ordered = order_prompts(prompts, corrects=corrects)
+        start = None
+        if isinstance(ordered[0], MaskPrompt):
+            output = self._accept(frame, ordered[0])
+        else:
+            if corrects:
+                start = last.start if last else self._tracked_logits(known, frame, earlier)
+            output = self._click(known, frame, ordered, start, corrects=corrects)
+        known.prompted[frame] = PromptedFrame(ordered, corrects, start, output)
+        known.memory.prompted.pop(frame, None)  # encoded again before it is attended to
+        self._objects[object_id] = known
+        return Candidates(frame, self.source.shape, tuple(self._ranked(object_id, output)))
+
+    def clear(self, object_id: int, frame: int) -> None:
+        """Forget an object's prompts on a frame."""
+        known = self._objects.get(object_id)
+        if known is not None:
+            known.prompted.pop(frame, None)
+            known.memory.prompted.pop(frame, None)
+
+    def remove(self, object_id: int) -> None:
+        """Forget an object."""
+        self._objects.pop(object_id, None)
+
+    def mark_tracked(self, object_id: int, frames: Iterable[int]) -> None:
+        """Say that an object's mask on these frames is known, from an earlier session."""
+        self._objects.setdefault(object_id, TrackedObject()).tracked.update(frames)
+
+    def track(
+        self, visits: Iterable[tuple[int, Sequence[int]]], *, reverse: bool = False
+    ) -> Generator[FrameMasks, None, None]:
+        """Follow objects over frames; one step is one frame.
+
+        Stop asking to cancel: what was yielded stays valid, and a later call goes on from
+        there.
+
+        Parameters
+        ----------
+        visits : iterable of (int, sequence of int)
+            Frames in the order to visit them, rising or falling, and the objects to look
+            for on each. Objects without prompts are passed over.
+        reverse : bool
+            Whether time runs backwards.
+
+        Yields
+        ------
+        FrameMasks
+            One a frame, with the objects looked for on it.
+        """
+        for frame, object_ids in visits:
+            # An object may lose its prompts between two frames.
+            prompted = [i for i in object_ids if self.prompted_frames(i)]
+            outputs = self.step(prompted, frame, reverse=reverse)
+            masks = tuple(self._object_mask(i, output) for i, output in outputs.items())
+            yield FrameMasks(frame, self.source.shape, masks)
+
+    @torch.inference_mode()
+    def step(
+        self, object_ids: Iterable[int], frame: int, *, reverse: bool = False
+    ) -> dict[int, ObjectOutput]:
+        """Find objects on one frame, as tensors at the model's own resolution.
+
+        Parameters
+        ----------
+        object_ids : iterable of int
+            Each prompted on some frame.
+        frame : int
+        reverse : bool
+            Whether time runs backwards.
+
+        Returns
+        -------
+        dict of int to ObjectOutput
+            By object, in the order given; each with B = 1.
+        """
+        objects = {i: self._objects[i] for i in object_ids}
+        outputs, attended = {}, {}
+        for object_id, known in objects.items():
+            if frame in known.prompted:
+                outputs[object_id] = known.prompted[frame].output
+            else:
+                attended[object_id] = self._attended(known, frame, reverse=reverse)
+        for batch in _batches(attended, self.options.max_objects):
+            for object_id, (output, memory) in self._track_batch(batch, frame).items():
+                known = objects[object_id]
+                outputs[object_id] = output
+                known.memory.tracked[frame] = memory
+                known.logits[frame] = output.logits
+        for known in objects.values():
+            known.tracked.add(frame)
+            known.reverse = reverse
+            known.keep_near(frame)
+        return {i: outputs[i] for i in objects}
+
+    def _attended(self, known: TrackedObject, frame: int, *, reverse: bool) -> Attended:
+        """Choose what a frame attends to, after encoding the prompted frames that need it."""
+        for prompted_frame, prompted in known.prompted.items():
+            if prompted_frame in known.memory.prompted or prompted_frame == frame:
+                continue
+            output = prompted.output
+            features = self._encode(prompted_frame, output.logits, output.object_score)
+            known.memory.forget_around(prompted_frame)
+            known.memory.prompted[prompted_frame] = FrameMemory(features, output.pointer)
+        return known.memory.attended(frame, reverse=reverse, n_frames=self.source.n_frames)
+
+    def _track_batch(
+        self, attended: dict[int, Attended], frame: int
+    ) -> dict[int, tuple[ObjectOutput, FrameMemory]]:
+        """Track objects that attend to as many memories, in one go."""
+        features = self.features[frame]
+        with autocast(self.model.device, self.precision):
+            embedding = self._with_memory(features, list(attended.values()))
+            nothing = PromptTensors.none(len(attended), self.model.device)
+            output = self.model.segment(embedding, features, nothing, multimask=True)
+        memory = self._encode(frame, output.logits, output.object_score, prompted=False)
+        filled = output._replace(logits=fill_holes(output.logits, self.options.fill_hole_area))
+        return {
+            object_id: (_row(filled, i), FrameMemory(memory[i : i + 1], output.pointer[i : i + 1]))
+            for i, object_id in enumerate(attended)
+        }
+
+    def _with_memory(self, features: ImageFeatures, attended: Sequence[Attended]) -> Tensor:
+        width = self.model.config.d_model
+        memories = collate(attended, self.source.n_frames, width, self.model.device)
+        return self.model.with_memory(features, memories)
+
+    def _encode(
+        self, frame: int, logits: Tensor, object_score: Tensor, *, prompted: bool = True
+    ) -> Tensor:
+        binarize = prompted and self.options.binarize_prompted
+        features = self.features[frame]
+        with autocast(self.model.device, self.precision):
+            memory = self.model.encode_memory(features, logits, object_score, binarize=binarize)
+        # Meta's predictor keeps memories as bfloat16 whatever it computes in.
+        return memory.to(torch.bfloat16)
+
+    def _accept(self, frame: int, prompt: MaskPrompt) -> ObjectOutput:
+        if prompt.mask.shape != self.source.shape:
+            raise ValueError(
+                f"The mask has shape {prompt.mask.shape}, but a frame has {self.source.shape}."
+            )
+        features = self.features[frame]
+        mask = mask_to_input(prompt.mask, self.model.config.image_size, self.model.device)
+        with autocast(self.model.device, self.precision):
+            return self.model.accept_mask(features, mask)
+
+    def _click(
+        self,
+        known: TrackedObject,
+        frame: int,
+        prompts: Sequence[Prompt],
+        start: Tensor | None,
+        *,
+        corrects: bool,
+    ) -> ObjectOutput:
+        """Decode the first prompt, then every further click on top of the mask before it."""
+        clicks = [p for p in prompts if not isinstance(p, MaskPrompt)]
+        last = known.prompted.get(frame)
+        answered = last.answers(prompts) if last else 0
+        output = last.output if last and answered else None
+        if output is not None and answered == len(clicks):
+            return output
+        features = self.features[frame]
+        with autocast(self.model.device, self.precision):
+            embedding = self.model.without_memory(features)
+            if corrects and (near := self._attended(known, frame, reverse=known.reverse)).spatial:
+                embedding = self._with_memory(features, [near])
+        previous = output.logits if output is not None else start
+        for count in range(answered + 1, len(clicks) + 1):
+            output = self._decode(embedding, features, clicks[:count], previous)
+            previous = output.logits
+        assert output is not None  # there was at least one prompt that had no answer
+        return output
+
+    def _decode(
+        self,
+        embedding: Tensor,
+        features: ImageFeatures,
+        clicks: Sequence[PointPrompt | BoxPrompt],
+        previous: Tensor | None,
+    ) -> ObjectOutput:
+        size, device = self.model.config.image_size, self.model.device
+        points, labels = encode_clicks(clicks, self.source.shape, size, device)
+        if previous is not None:
+            previous = previous.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
+        with autocast(device, self.precision):
+            prompts = PromptTensors(points, labels, previous)
+            output = self.model.segment(
+                embedding, features, prompts, multimask=points.shape[1] == 1
+            )
+        area = self.options.fill_hole_area
+        return output._replace(
+            logits=fill_holes(output.logits, area),
+            candidates=fill_holes(output.candidates.transpose(0, 1), area).transpose(0, 1),
+        )
+
+    def _tracked_logits(
+        self, known: TrackedObject, frame: int, earlier: np.ndarray | None
+    ) -> Tensor | None:
+        """Give the logits of a tracked mask, or the next best thing."""
+        if frame in known.logits:
+            return known.logits[frame]
+        if earlier is None:
+            return None
+        return mask_to_logits(earlier, self.model.config.image_size, self.model.device)
+
+    def _ranked(self, object_id: int, output: ObjectOutput) -> Iterator[ObjectMask]:
+        for index in output.candidate_ious[0].argsort(descending=True, stable=True).tolist():
+            yield self._object_mask(
+                object_id,
+                output._replace(
+                    logits=output.candidates[:, index : index + 1],
+                    ious=output.candidate_ious[:, index : index + 1],
+                ),
+            )
+
+    def _object_mask(self, object_id: int, output: ObjectOutput) -> ObjectMask:
+        return cut_out(
+            object_id,
+            output.logits[0, 0],
+            self.source.shape,
+            float(output.ious[0, 0]),
+            float(output.object_score[0, 0]),
+        )
+
+
+def _row(output: ObjectOutput, index: int) -> ObjectOutput:
+    return ObjectOutput(*(x[index : index + 1] for x in output))
+
+
+def _batches(attended: dict[int, Attended], max_objects: int) -> Iterator[dict[int, Attended]]:
+    """Group objects that attend to memories of the same ages and to as many pointers."""
+    groups = defaultdict(list)
+    for object_id, one in attended.items():
+        ages = tuple(age for age, _ in one.spatial)
+        groups[ages, len(one.pointers)].append(object_id)
+    for ids in groups.values():
+        for begin in range(0, len(ids), max_objects):
+            yield {i: attended[i] for i in ids[begin : begin + max_objects]}

@@ -1,0 +1,152 @@
+"""What travels between the user and the engine: prompts in, masks out.
+
+Everything is in pixels of the image, (row, column), pixel centres at integers.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True, slots=True)
+class PointPrompt:
+    """A click on one frame: on the object, or beside it."""
+
+    frame: int
+    row: float
+    column: float
+    positive: bool = True
+
+    def __post_init__(self) -> None:
+        _check_finite("A point", self.row, self.column)
+
+
+@dataclass(frozen=True, slots=True)
+class BoxPrompt:
+    """A box around the object on one frame, by the centres of its corner pixels.
+
+    The corners may be given in any order; they are kept with the smaller row and column
+    first.
+    """
+
+    frame: int
+    row0: float
+    column0: float
+    row1: float
+    column1: float
+
+    def __post_init__(self) -> None:
+        _check_finite("A box", self.row0, self.column0, self.row1, self.column1)
+        for low, high in (("row0", "row1"), ("column0", "column1")):
+            a, b = getattr(self, low), getattr(self, high)
+            if a == b:
+                raise ValueError(
+                    f"A box needs an extent in both directions, got {low} = {high} = {a:g}. "
+                    "Draw it around the object, or click a point instead."
+                )
+            object.__setattr__(self, low, min(a, b))
+            object.__setattr__(self, high, max(a, b))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MaskPrompt:
+    """The object's mask on one frame, taken as it is. An empty one says it is not there."""
+
+    frame: int
+    mask: np.ndarray  #: (H, W), bool
+
+    def __post_init__(self) -> None:
+        mask = np.asarray(self.mask)
+        if mask.ndim != 2:
+            raise ValueError(f"A mask prompt is one frame, (H, W); got shape {mask.shape}.")
+        object.__setattr__(self, "mask", mask.astype(bool))
+
+
+Prompt = PointPrompt | BoxPrompt | MaskPrompt
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ObjectMask:
+    """One object on one frame: the box of pixels that holds it, and how sure the model is."""
+
+    object_id: int
+    origin: tuple[int, int]  #: (row, column) of the first pixel of `logits` in the frame
+    logits: np.ndarray  #: (h, w), float16; > 0 is object. (0, 0) where the object is absent
+    iou: float  #: predicted IoU with the truth, in [0, 1]
+    object_score: float  #: logit; > 0 where the object is on the frame
+
+    @property
+    def region(self) -> tuple[slice, slice]:
+        """The pixels of the frame that `logits` covers."""
+        (row, column), (height, width) = self.origin, self.logits.shape
+        return slice(row, row + height), slice(column, column + width)
+
+    @property
+    def area(self) -> int:
+        """Size of the object, in pixels."""
+        return int((self.logits > 0).sum())
+
+    def full(self, shape: tuple[int, int]) -> np.ndarray:
+        """Give the mask on the whole frame; bool, of the given shape (H, W)."""
+        mask = np.zeros(shape, dtype=bool)
+        mask[self.region] = self.logits > 0
+        return mask
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FrameMasks:
+    """Every object that was looked for on one frame."""
+
+    frame: int
+    shape: tuple[int, int]  #: (H, W) of the frame
+    objects: tuple[ObjectMask, ...]
+
+    @property
+    def object_ids(self) -> tuple[int, ...]:
+        """The objects looked for, also those that are not on the frame."""
+        return tuple(one.object_id for one in self.objects)
+
+    def mask(self, object_id: int) -> np.ndarray:
+        """Give one object's mask; bool, (H, W).
+
+        Raises
+        ------
+        KeyError
+            If the object was not looked for.
+        """
+        for one in self.objects:
+            if one.object_id == object_id:
+                return one.full(self.shape)
+        raise KeyError(f"Object {object_id} is not among {self.object_ids} on frame {self.frame}.")
+
+    def labels(self, dtype: np.dtype | type = np.int32) -> np.ndarray:
+        """Give all objects in one image of labels, (H, W); where two overlap the surer wins."""
+        labels = np.zeros(self.shape, dtype=dtype)
+        best = np.zeros(self.shape, dtype=np.float16)
+        for one in self.objects:
+            wins = one.logits > best[one.region]
+            labels[one.region][wins] = one.object_id
+            best[one.region][wins] = one.logits[wins]
+        return labels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """What one object's prompts on one frame may mean, best first by predicted IoU."""
+
+    frame: int
+    shape: tuple[int, int]  #: (H, W) of the frame
+    masks: tuple[ObjectMask, ...]  #: three after a single click, else one
+
+    @property
+    def best(self) -> ObjectMask:
+        """The mask that is taken."""
+        return self.masks[0]
+
+
+def _check_finite(what: str, *values: float) -> None:
+    if not all(math.isfinite(value) for value in values):
+        raise ValueError(f"{what} must have finite coordinates, got {values}.")

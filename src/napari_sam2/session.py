@@ -1,0 +1,363 @@
+"""A session: data, objects, prompts and results. What a script and the widget both drive."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, replace
+from threading import RLock
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.predictors import load_model
+from napari_sam2.predictors.device import choose_device, choose_precision
+from napari_sam2.predictors.frames import FrameSource, View
+from napari_sam2.predictors.passes import Direction, Pass, plan_passes
+from napari_sam2.predictors.tracker import Tracker, TrackerOptions
+from napari_sam2.prompts import BoxPrompt, Candidates, FrameMasks, MaskPrompt, PointPrompt, Prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Sequence
+    from pathlib import Path
+
+    from numpy.typing import ArrayLike as Numbers
+
+    from napari_sam2.predictors import SAM2
+    from napari_sam2.predictors.frames import ArrayLike
+
+LABEL_DTYPE = np.dtype(np.uint16)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """How a session computes."""
+
+    checkpoint: Path | None = None  #: weights instead of the model's own
+    device: str | None = None  #: the fastest there is unless given
+    precision: str | None = None  #: float32, bfloat16 or float16; safe for the device unless given
+    tracker: TrackerOptions = field(default_factory=TrackerOptions)
+
+
+@dataclass(slots=True)
+class SessionObject:
+    """One object to find: a name, and its prompts on each frame."""
+
+    name: str
+    prompts: dict[int, tuple[Prompt, ...]] = field(default_factory=dict)
+    frames: set[int] = field(default_factory=set)  #: frames with a result in the labels
+
+
+class Session:
+    """Objects in a stack: prompt them on some frames, have them in every frame.
+
+    Positions are (row, column) in the stack's own pixels, pixel centres at integers.
+
+    Parameters
+    ----------
+    data : array-like
+        An image (Y, X), a stack (T, Y, X), or either in colour (..., 3 or 4). Numpy, dask,
+        zarr, memmap: frames are read one at a time, when they are needed.
+    model : str, Path or SAM2
+        Name of a config, a YAML file, or a loaded model.
+    axis : int
+        The axis to play through.
+    view : View, optional
+        Colour, contrast, and the position on further axes.
+    settings : Settings, optional
+        Device and precision.
+    labels : array-like, optional
+        Where results are written, of the stack's shape without colour; in memory unless
+        given.
+
+    Raises
+    ------
+    ValueError
+        If the data, the model or the settings cannot be used; the message says why.
+
+    Examples
+    --------
+    >>> session = Session(stack)
+    >>> cell = session.add_object("cell 1")
+    >>> session.add_points(cell, frame=0, points=[[120, 88]])
+    >>> for frame in session.propagate():
+    ...     print(frame.frame, frame.mask(cell).sum())
+    """
+
+    def __init__(
+        self,
+        data: ArrayLike,
+        model: str | Path | SAM2 = "sam2.1_hiera_nano",
+        axis: int = 0,
+        *,
+        view: View | None = None,
+        settings: Settings | None = None,
+        labels: Any = None,
+    ) -> None:
+        settings = settings or Settings()
+        self.source = FrameSource(data, replace(view or View(), axis=axis))
+        self.labels = self._check_labels(labels)
+        device = choose_device(settings.device)
+        precision = choose_precision(settings.precision, device)
+        self.model = load_model(model, settings.checkpoint, device=device)
+        self.objects: dict[int, SessionObject] = {}
+        self._tracker = Tracker(
+            self.model, self.source, precision=precision, options=settings.tracker
+        )
+        # A preview may be wanted while frames are being tracked in another thread.
+        self._lock = RLock()
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames there are."""
+        return self.source.n_frames
+
+    def add_object(self, name: str = "") -> int:
+        """Begin a new object; return its id, the value it has in the labels."""
+        object_id = max(self.objects, default=0) + 1
+        if object_id > np.iinfo(self.labels.dtype).max:
+            raise ValueError(f"Labels of type {self.labels.dtype} have no room for more objects.")
+        self.objects[object_id] = SessionObject(name or f"object {object_id}")
+        return object_id
+
+    def remove_object(self, object_id: int) -> None:
+        """Forget an object, and take it out of the labels."""
+        known = self._known(object_id)
+        with self._lock:
+            self._tracker.remove(object_id)
+            for frame in known.frames:
+                self._paint(frame, {object_id}, None)
+            del self.objects[object_id]
+
+    def add_points(
+        self,
+        object_id: int,
+        frame: int,
+        points: Numbers,
+        positive: Sequence[bool] | None = None,
+    ) -> None:
+        """Click on an object, or beside it.
+
+        Parameters
+        ----------
+        object_id : int
+        frame : int
+        points : array-like, shape (N, 2)
+            (row, column).
+        positive : sequence of bool, optional
+            Whether each point is on the object; all are unless given.
+        """
+        positions = np.asarray(points, dtype=float).reshape(-1, 2)
+        signs = [True] * len(positions) if positive is None else list(positive)
+        if len(signs) != len(positions):
+            raise ValueError(f"Got {len(positions)} points but {len(signs)} signs.")
+        clicks = [
+            PointPrompt(frame, float(row), float(column), bool(sign))
+            for (row, column), sign in zip(positions, signs, strict=True)
+        ]
+        self.set_prompts(object_id, frame, (*self.prompts(object_id, frame), *clicks))
+
+    def add_box(self, object_id: int, frame: int, box: Numbers) -> None:
+        """Draw a box around an object; it replaces an earlier box on the frame.
+
+        Parameters
+        ----------
+        box : array-like, shape (4,)
+            (row0, column0, row1, column1), the centres of the corner pixels.
+        """
+        corners = np.asarray(box, dtype=float)
+        if corners.shape != (4,):
+            raise ValueError(f"A box is (row0, column0, row1, column1); got shape {corners.shape}.")
+        others = (p for p in self.prompts(object_id, frame) if not isinstance(p, BoxPrompt))
+        self.set_prompts(object_id, frame, (BoxPrompt(frame, *corners.tolist()), *others))
+
+    def add_mask(self, object_id: int, frame: int, mask: Numbers) -> None:
+        """Give an object's mask on a frame; it replaces the frame's other prompts.
+
+        Parameters
+        ----------
+        mask : array-like, shape (H, W)
+            Anything but 0 is the object. All 0 says that it is not on the frame.
+        """
+        self.set_prompts(object_id, frame, (MaskPrompt(frame, np.asarray(mask) != 0),))
+
+    def prompts(self, object_id: int, frame: int) -> tuple[Prompt, ...]:
+        """Give an object's prompts on a frame."""
+        return self._known(object_id).prompts.get(frame, ())
+
+    def set_prompts(self, object_id: int, frame: int, prompts: Iterable[Prompt]) -> None:
+        """Replace an object's prompts on a frame; none clears it.
+
+        Raises
+        ------
+        ValueError
+            If a prompt lies outside the frame, or belongs to another one.
+        """
+        known, prompts = self._known(object_id), tuple(prompts)
+        self.source.index(frame)
+        for prompt in prompts:
+            self._check_prompt(prompt, frame)
+        with self._lock:
+            if prompts:
+                known.prompts[frame] = prompts
+            else:
+                known.prompts.pop(frame, None)
+                self._tracker.clear(object_id, frame)
+
+    def clear_prompts(self, object_id: int, frame: int | None = None) -> None:
+        """Remove an object's prompts from one frame, or from all."""
+        frames = list(self._known(object_id).prompts) if frame is None else [frame]
+        for one in frames:
+            self.set_prompts(object_id, one, ())
+
+    def segment(self, object_id: int, frame: int) -> Candidates:
+        """Find an object on a frame where it is prompted.
+
+        Nothing is written to the labels; see `accept` and `propagate`.
+
+        Returns
+        -------
+        Candidates
+            The best is what `propagate` goes on from.
+
+        Raises
+        ------
+        ValueError
+            If the frame has no prompts, or they contradict each other.
+        """
+        known = self._known(object_id)
+        with self._lock:
+            earlier = None
+            if frame in known.frames:
+                earlier = np.asarray(self.labels[self.source.index(frame)]) == object_id
+            return self._tracker.prompt(
+                object_id, frame, known.prompts.get(frame, ()), earlier
+            )
+
+    def accept(self, candidates: Candidates) -> None:
+        """Write the best of `candidates` to the labels."""
+        masks = FrameMasks(candidates.frame, candidates.shape, (candidates.best,))
+        with self._lock:
+            self._write(masks)
+
+    def propagate(
+        self,
+        direction: Direction = "forward",
+        start: int = 0,
+        stop: int | None = None,
+        objects: Iterable[int] | None = None,
+    ) -> Generator[FrameMasks, None, None]:
+        """Follow objects from where they are prompted, and write them to the labels.
+
+        A generator: each step is one frame, already written when it is given. Stop asking
+        to cancel; what was done stays.
+
+        Parameters
+        ----------
+        direction : {"forward", "backward", "both"}
+            Forward follows each object from its first prompted frame to the end, backward
+            from its last to the beginning; both goes from its first either way.
+        start, stop : int
+            Frames from `start` up to but not including `stop`; all unless given.
+        objects : iterable of int, optional
+            Which objects; all that have prompts unless given. Others stay as they are.
+
+        Yields
+        ------
+        FrameMasks
+
+        Raises
+        ------
+        ValueError
+            If there is nothing to follow.
+        """
+        return self._propagate(self.plan(direction, start, stop, objects))
+
+    def plan(
+        self,
+        direction: Direction = "forward",
+        start: int = 0,
+        stop: int | None = None,
+        objects: Iterable[int] | None = None,
+    ) -> tuple[Pass, ...]:
+        """Say which frames `propagate` would visit, and for which objects.
+
+        Parameters and errors are those of `propagate`.
+        """
+        stop = self.n_frames if stop is None else stop
+        if not 0 <= start < stop <= self.n_frames:
+            raise ValueError(
+                f"Cannot go from frame {start} to {stop} in a stack of {self.n_frames} frames."
+            )
+        ids = list(self.objects) if objects is None else list(objects)
+        prompted = {i: list(known.prompts) for i in ids if (known := self._known(i)).prompts}
+        if not prompted:
+            raise ValueError("Nothing to follow: add a point, a box or a mask first.")
+        return plan_passes(prompted, direction, start, stop)
+
+    def _propagate(self, passes: Sequence[Pass]) -> Generator[FrameMasks, None, None]:
+        for object_id in passes[0].begins:
+            for frame in list(self._known(object_id).prompts):
+                self.segment(object_id, frame)
+        for one in passes:
+            steps = self._tracker.track(one.visits(), reverse=one.reverse)
+            while True:
+                # Held for one frame at a time, never while the caller has it.
+                with self._lock:
+                    masks = next(steps, None)
+                    if masks is None:
+                        break
+                    self._write(masks)
+                yield masks
+
+    def _write(self, masks: FrameMasks) -> None:
+        ids = set(masks.object_ids) & self.objects.keys()
+        self._paint(masks.frame, ids, masks.labels(self.labels.dtype))
+        for object_id in ids:
+            self.objects[object_id].frames.add(masks.frame)
+
+    def _paint(self, frame: int, ids: set[int], found: np.ndarray | None) -> None:
+        """Replace objects on a frame; pixels of all others stay theirs."""
+        index = self.source.index(frame)
+        plane = np.array(self.labels[index])
+        plane[np.isin(plane, list(ids))] = 0
+        if found is not None:
+            free = (plane == 0) & np.isin(found, list(ids))
+            plane[free] = found[free]
+        self.labels[index] = plane
+
+    def _known(self, object_id: int) -> SessionObject:
+        if object_id not in self.objects:
+            raise ValueError(f"There is no object {object_id}; there are {sorted(self.objects)}.")
+        return self.objects[object_id]
+
+    def _check_prompt(self, prompt: Prompt, frame: int) -> None:
+        height, width = self.source.shape
+        if prompt.frame != frame:
+            raise ValueError(f"A prompt for frame {prompt.frame} was given for frame {frame}.")
+        if isinstance(prompt, MaskPrompt):
+            if prompt.mask.shape != (height, width):
+                raise ValueError(
+                    f"The mask has shape {prompt.mask.shape}, but a frame has {(height, width)}."
+                )
+            return
+        if isinstance(prompt, PointPrompt):
+            inside = _within(prompt.row, height) and _within(prompt.column, width)
+        else:
+            # A box may reach over the edge, but not lie beyond it.
+            rows = prompt.row0 < height - 0.5 and prompt.row1 > -0.5
+            inside = rows and prompt.column0 < width - 0.5 and prompt.column1 > -0.5
+        if not inside:
+            raise ValueError(f"{prompt} lies outside the image of {height} x {width} pixels.")
+
+    def _check_labels(self, labels: Any) -> Any:
+        shape = self.source.label_shape
+        if labels is None:
+            return np.zeros(shape, dtype=LABEL_DTYPE)
+        if tuple(labels.shape) != shape or np.dtype(labels.dtype).kind not in "iu":
+            raise ValueError(
+                f"Labels must be integers of shape {shape}, got {labels.dtype} {labels.shape}."
+            )
+        return labels
+
+
+def _within(position: float, length: int) -> bool:
+    return -0.5 <= position <= length - 0.5

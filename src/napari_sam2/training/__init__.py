@@ -1,0 +1,1 @@
+"""Training of small promptable models: generated images, simulated clicks, losses."""

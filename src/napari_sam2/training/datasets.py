@@ -1,0 +1,115 @@
+"""Training samples: generated scenes, and real nuclei beside them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from skimage.io import imread
+from torch import Tensor
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
+
+from napari_sam2.training.augment import random_light, random_view
+from napari_sam2.training.synthetic import SceneOptions, generate_scene
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+
+class Sample(NamedTuple):
+    """A sequence of T frames (1 for an image) with every object's mask."""
+
+    images: Tensor  #: (T, 3, S, S), uint8
+    labels: Tensor  #: (T, S, S), int32; 0 is background, an id is one object in all frames
+
+
+@dataclass(frozen=True, kw_only=True)
+class StreamOptions:
+    """What samples to draw."""
+
+    size: int  #: edge, in pixels
+    n_frames: int = 1
+    seed: int = 0
+    nuclei: Path | None = None  #: folder of the dsb2018 set; without it all is generated
+    nuclei_share: float = 0.3  #: of single images that come from there
+    kept_out: frozenset[str] = frozenset()  #: stems of images never trained on
+    echo: int = 4  #: views taken of each generated scene
+    pool: int = 64  #: scenes held at a time, so that views of one are not neighbours
+    zoom: tuple[float, float] = (0.8, 2.0)  #: of generated scenes
+    nuclei_zoom: tuple[float, float] = (0.5, 3.0)
+
+
+class SampleStream(IterableDataset[Sample]):
+    """An endless stream of samples, the same for the same options and worker."""
+
+    def __init__(self, options: StreamOptions) -> None:
+        super().__init__()
+        self.options = options
+        self._nuclei = []
+        if options.nuclei is not None:
+            paths = sorted((options.nuclei / "images").glob("*.png"))
+            self._nuclei = [path for path in paths if path.stem not in options.kept_out]
+
+    def __iter__(self) -> Iterator[Sample]:
+        worker = get_worker_info()
+        generator = torch.Generator().manual_seed(
+            self.options.seed * 1009 + (worker.id if worker else 0)
+        )
+        pool: list[Sample] = []
+        while True:
+            if self._nuclei and self._draw(1000, generator) < 1000 * self.options.nuclei_share:
+                yield self._view(self._read_nuclei(generator), self.options.nuclei_zoom, generator)
+                continue
+            if len(pool) < self.options.pool or not self._draw(self.options.echo, generator):
+                scene = self._generate(generator)
+                if len(pool) < self.options.pool:
+                    pool.append(scene)
+                else:
+                    pool[self._draw(len(pool), generator)] = scene
+            yield self._view(pool[self._draw(len(pool), generator)], self.options.zoom, generator)
+
+    @staticmethod
+    def _draw(below: int, generator: torch.Generator) -> int:
+        return int(torch.randint(below, (), generator=generator))
+
+    def _generate(self, generator: torch.Generator) -> Sample:
+        edge = round(self.options.size * (1 + 0.25 * self._draw(2, generator)))
+        options = SceneOptions(size=(edge, edge), n_frames=self.options.n_frames)
+        scene = generate_scene(options, generator, "cpu")
+        return Sample((scene.images * 255).round().to(torch.uint8), scene.labels)
+
+    def _read_nuclei(self, generator: torch.Generator) -> Sample:
+        path = self._nuclei[self._draw(len(self._nuclei), generator)]
+        image = torch.from_numpy(imread(path))
+        image = image[..., None].expand(-1, -1, 3) if image.ndim == 2 else image[..., :3]
+        labels = imread(path.parents[1] / "labels" / f"{path.stem}.tif").astype("int32")
+        return Sample(image.permute(2, 0, 1)[None], torch.from_numpy(labels)[None])
+
+    def _view(
+        self, sample: Sample, zoom: tuple[float, float], generator: torch.Generator
+    ) -> Sample:
+        images, labels = random_view(
+            sample.images.float() / 255, sample.labels, self.options.size, zoom, generator
+        )
+        images = random_light(images, generator)
+        if self.options.n_frames > 1 and self._draw(2, generator):
+            images, labels = images.flip(0), labels.flip(0)
+        return Sample((images * 255).round().to(torch.uint8), labels)
+
+
+def batches(options: StreamOptions, batch_size: int, workers: int) -> Iterator[Sample]:
+    """Give batches without end: images (B, T, 3, S, S) uint8 and labels (B, T, S, S)."""
+    loader: DataLoader[Sample] = DataLoader(
+        SampleStream(options),
+        batch_size=batch_size,
+        num_workers=workers,
+        worker_init_fn=_one_thread if workers else None,
+        prefetch_factor=4 if workers else None,
+    )
+    return iter(loader)
+
+
+def _one_thread(_: int) -> None:
+    torch.set_num_threads(1)

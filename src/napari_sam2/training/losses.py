@@ -1,0 +1,114 @@
+"""SAM 2's losses (appendix D.2.2), with the mask terms balanced for small objects.
+
+Every mask loss is per mask: the sum over pixels is divided by the object's own area, so that
+a nucleus of 40 pixels weighs as much as one of 4,000.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from napari_sam2.model.mask_decoder import DecodedMasks
+
+FOCUS = 2.0  #: exponent of the focal loss
+AREA_FLOOR = 16.0  #: pixels; keeps the focal loss of the smallest objects in bounds
+
+
+@dataclass(frozen=True, kw_only=True)
+class LossWeights:
+    """How much each term counts."""
+
+    focal: float = 1.0
+    dice: float = 1.0
+    iou: float = 0.5
+    object_score: float = 0.2
+    candidates: float = 0.7  #: mask terms of the best candidate, against 1 for the single mask
+
+
+def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """Focal loss (Lin et al. 2017), summed and divided by the object's area.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (..., H, W)
+    target : Tensor, broadcastable to the shape of `logits`
+        From 0 to 1; pixels on an edge may lie between.
+
+    Returns
+    -------
+    Tensor, shape (...)
+    """
+    cross_entropy = F.binary_cross_entropy_with_logits(
+        logits, target.expand_as(logits), reduction="none"
+    )
+    focus = (logits.sigmoid() - target).abs() ** FOCUS
+    area = target.sum(dim=(-2, -1))
+    return (focus * cross_entropy).sum(dim=(-2, -1)) / (area + AREA_FLOOR)
+
+
+def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+    """One minus the Dice coefficient of probabilities and target; shapes as in `focal_loss`."""
+    probability = logits.sigmoid()
+    overlap = 2 * (probability * target).sum(dim=(-2, -1))
+    total = probability.sum(dim=(-2, -1)) + target.sum(dim=(-2, -1))
+    return 1 - (overlap + 1) / (total + 1)
+
+
+@torch.no_grad()
+def mask_iou(logits: Tensor, target: Tensor) -> Tensor:
+    """IoU of the masks that logits give with their target; shapes as in `focal_loss`."""
+    found, there = logits > 0, target > 0.5
+    union = (found | there).sum(dim=(-2, -1))
+    return torch.where(union > 0, (found & there).sum(dim=(-2, -1)) / union.clamp(min=1), 1.0)
+
+
+def decoder_loss(
+    decoded: DecodedMasks, target: Tensor, weights: LossWeights
+) -> tuple[Tensor, Tensor]:
+    """Score all four masks of a decoder against the truth.
+
+    The single mask and the best of the three candidates are pulled to the truth (only the
+    best, so that the others stay free to mean something else); every predicted IoU is
+    compared with the true one. Objects that are not there (an empty target) count only
+    for the object score.
+
+    Parameters
+    ----------
+    decoded : DecodedMasks
+        Of N objects, with M = 4.
+    target : Tensor, shape (N, H, W), float32
+        At any multiple of the logits' resolution.
+    weights : LossWeights
+
+    Returns
+    -------
+    loss : Tensor, shape ()
+    ious : Tensor, shape (N, 4)
+        True IoU of each mask.
+    """
+    logits = F.interpolate(
+        decoded.logits.float(), size=target.shape[-2:], mode="bilinear", align_corners=False
+    )
+    target = target[:, None]
+    there = target.flatten(1).amax(dim=1) > 0.5  # (N,)
+    masks = weights.focal * focal_loss(logits, target) + weights.dice * dice_loss(logits, target)
+    best_candidate = masks[:, 1:].amin(dim=1)
+    ious = mask_iou(logits, target)
+    iou_error = F.l1_loss(decoded.ious.float(), ious, reduction="none").mean(dim=1)
+    per_object = (
+        (1 - weights.candidates) * masks[:, 0]
+        + weights.candidates * best_candidate
+        + weights.iou * iou_error
+    )
+    score = F.binary_cross_entropy_with_logits(
+        decoded.object_score.float()[:, 0], there.float(), reduction="none"
+    )
+    per_object = torch.where(there, per_object, 0.0)
+    loss = per_object.sum() / there.sum().clamp(min=1) + weights.object_score * score.mean()
+    return loss, ious

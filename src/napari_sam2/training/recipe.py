@@ -1,0 +1,98 @@
+"""A training run as data: which model, which stages, in which order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from napari_sam2.model.config import config_folder
+from napari_sam2.training.steps import StepOptions
+
+KINDS = ("dense", "images", "sequences")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One part of a run."""
+
+    name: str  #: shown in the log; unique in a recipe
+    kind: str  #: one of `KINDS`
+    steps: int
+    image_size: int  #: edge of the input, in pixels
+    batch_size: int = 4  #: images or sequences a step
+    n_frames: int = 1  #: of each sequence
+    learning_rate: float = 5e-4  #: at the start; kept, or falling to 0
+    trunk_learning_rate: float | None = None  #: of the image encoder; as the rest unless given
+    decay: bool = False  #: whether the learning rate falls to 0 by a cosine
+    nuclei_share: float = 0.3  #: of samples that are real nuclei, where the set is there
+    echo: int = 4  #: views of each generated scene
+    options: StepOptions = field(default_factory=StepOptions)
+
+    def __post_init__(self) -> None:
+        if self.kind not in KINDS:
+            raise ValueError(f"Stage {self.name!r} is of kind {self.kind!r}; choose from {KINDS}.")
+        if self.kind == "sequences" and self.n_frames < 2:
+            raise ValueError(f"Stage {self.name!r} needs n_frames of 2 or more.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recipe:
+    """A training run."""
+
+    model: str  #: name of a config
+    stages: tuple[Stage, ...]
+    seed: int = 0
+    kept_out: str | None = None  #: file beside the recipe: stems of nuclei images not trained on
+    weight_decay: float = 0.02
+    average: float = 0.999  #: decay of the moving average of the weights, a step
+    clip: float = 1.0  #: largest norm of the gradient
+
+    @classmethod
+    def read(cls, path: Path) -> Recipe:
+        """Read a YAML file; unknown keys are errors."""
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+        stages = []
+        for stage in data.pop("stages"):
+            options = _build(StepOptions, stage.pop("options", {}))
+            stages.append(_build(Stage, {**stage, "options": options}))
+        recipe: Recipe = _build(cls, {**data, "stages": tuple(stages)})
+        return recipe
+
+    def kept_out_stems(self) -> frozenset[str]:
+        """Read the names of the images that are only measured on."""
+        if self.kept_out is None:
+            return frozenset()
+        text = (recipe_folder() / self.kept_out).read_text(encoding="utf-8")
+        return frozenset(text.split())
+
+
+def recipe_folder() -> Path:
+    """Give the folder of the recipes that the package brings along."""
+    return config_folder() / "training"
+
+
+def find_recipe(name: str | Path) -> Recipe:
+    """Read a recipe by its name, or from a YAML file.
+
+    Raises
+    ------
+    ValueError
+        If there is none of that name.
+    """
+    path = Path(name)
+    if path.suffix not in {".yaml", ".yml"}:
+        path = recipe_folder() / f"{name}.yaml"
+    if not path.is_file():
+        known = sorted(p.stem for p in recipe_folder().glob("*.yaml"))
+        raise ValueError(f"There is no recipe {str(name)!r}. Choose one of {known} or a YAML file.")
+    return Recipe.read(path)
+
+
+def _build(cls: type, data: dict[str, Any]) -> Any:
+    known = {f.name for f in fields(cls)}
+    if unknown := sorted(set(data) - known):
+        raise ValueError(f"{cls.__name__} has no {unknown}; it takes {sorted(known)}.")
+    return cls(**data)

@@ -1,0 +1,233 @@
+"""One training step of each kind: a batch in, a loss and what to log out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from napari_sam2.model.sam2 import SAM2, ImageFeatures, ObjectOutput, PromptTensors
+from napari_sam2.predictors.memory import FrameMemory, ObjectMemory, collate
+from napari_sam2.predictors.transforms import normalize
+from napari_sam2.training.dense import DenseHeads, dense_loss, dense_targets
+from napari_sam2.training.losses import LossWeights, decoder_loss
+from napari_sam2.training.simulate import Clicks, boxes, corrections, first_clicks
+
+if TYPE_CHECKING:
+    from napari_sam2.model.mask_decoder import DecodedMasks
+    from napari_sam2.training.datasets import Sample
+
+LOSS_STRIDE = 2  #: masks are compared at half the input's resolution
+
+
+class StepResult(NamedTuple):
+    """A loss to go down from, and numbers to log."""
+
+    loss: Tensor
+    metrics: dict[str, float]
+
+
+class Objects(NamedTuple):
+    """N objects out of a batch."""
+
+    image: Tensor  #: (N,), which image (or sequence) of the batch each is on
+    masks: Tensor  #: (N, T, H, W), bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class StepOptions:
+    """How much of a batch is looked at."""
+
+    objects: int = 16  #: an image or sequence, at most
+    min_area: int = 24  #: pixels of the smallest object that is prompted
+    corrections: int = 2  #: correcting clicks, at most
+    dense_weight: float = 0.0  #: of the dense loss beside the others
+
+
+def pick_objects(
+    labels: Tensor, options: StepOptions, generator: torch.Generator
+) -> Objects | None:
+    """Choose objects that are on the first frame, at random.
+
+    Parameters
+    ----------
+    labels : Tensor, shape (B, T, H, W), integers
+
+    Returns
+    -------
+    Objects or None
+        None if no image has an object that is large enough.
+    """
+    images, masks = [], []
+    for number, sequence in enumerate(labels):
+        ids, areas = sequence[0].unique(return_counts=True)
+        ids = ids[(ids > 0) & (areas >= options.min_area)]
+        shuffled = torch.randperm(len(ids), generator=generator)[: options.objects]
+        for identity in ids[shuffled.to(ids.device)]:
+            images.append(number)
+            masks.append(sequence == identity)
+    if not masks:
+        return None
+    return Objects(torch.tensor(images, device=labels.device), torch.stack(masks))
+
+
+def dense_step(model: SAM2, heads: DenseHeads, batch: Sample) -> StepResult:
+    """Train the trunk on dense targets."""
+    pyramid = model.image_encoder(normalize(batch.images.flatten(0, 1)))
+    loss = dense_loss(heads(pyramid), dense_targets(batch.labels.flatten(0, 1)))
+    return StepResult(loss, {"dense": float(loss.detach())})
+
+
+def image_step(
+    model: SAM2,
+    heads: DenseHeads,
+    batch: Sample,
+    options: StepOptions,
+    generator: torch.Generator,
+) -> StepResult | None:
+    """Prompt objects on single images, then correct what is wrong.
+
+    Returns
+    -------
+    StepResult or None
+        None if the batch has no object.
+    """
+    objects = pick_objects(batch.labels, options, generator)
+    if objects is None:
+        return None
+    features, dense = _encode(model, heads, batch, options)
+    features = features.at(objects.image)
+    embedding = model.without_memory(features)
+    truth = objects.masks[:, 0]
+    with_box = _chance(0.35, generator)
+    clicks = boxes(truth, generator) if with_box else first_clicks(truth, generator)
+    rounds = 1 + int(torch.randint(options.corrections + 1, (), generator=generator))
+    loss, metrics, previous = dense, {}, None
+    for number in range(rounds):
+        decoded = model.decode(embedding, features, clicks.as_prompts(previous))
+        one, ious = decoder_loss(decoded, _target(truth), LossWeights())
+        loss = loss + one / rounds
+        if number == 0:
+            name = "box" if with_box else "click"
+            metrics = {name: float(_chosen_iou(decoded, ious, single=with_box))}
+        if number + 1 < rounds:
+            clicks, previous = _correct(truth, decoded, clicks, generator)
+    return StepResult(loss, metrics)
+
+
+def sequence_step(
+    model: SAM2,
+    heads: DenseHeads,
+    batch: Sample,
+    options: StepOptions,
+    generator: torch.Generator,
+) -> StepResult | None:
+    """Prompt objects on the first frame and follow them, with a correction now and then.
+
+    Returns
+    -------
+    StepResult or None
+        None if no sequence has an object on its first frame.
+    """
+    objects = pick_objects(batch.labels, options, generator)
+    if objects is None:
+        return None
+    n_frames = batch.labels.shape[1]
+    every, loss = _encode(model, heads, batch, options)
+    memory = ObjectMemory()
+    tracked = []
+    corrected = 1 + int(torch.randint(2 * n_frames, (), generator=generator))
+    for frame in range(n_frames):
+        features = every.at(objects.image * n_frames + frame)
+        truth = objects.masks[:, frame]
+        if frame == 0:
+            output, one = _first_frame(model, features, truth, generator)
+        else:
+            attended = memory.attended(frame, n_frames=n_frames)
+            memories = collate([attended], n_frames, model.config.d_model, model.device)
+            embedding = model.with_memory(features, memories)
+            decoded = model.decode(
+                embedding, features, PromptTensors.none(len(truth), truth.device)
+            )
+            one, ious = decoder_loss(decoded, _target(truth), LossWeights())
+            tracked.append(float(_chosen_iou(decoded, ious, single=False)))
+            if frame == corrected:
+                nothing = Clicks(*PromptTensors.none(len(truth), truth.device)[:2])
+                clicks, previous = _correct(truth, decoded, nothing, generator)
+                clicks = Clicks(clicks.points[:, 1:], clicks.labels[:, 1:])
+                decoded = model.decode(embedding, features, clicks.as_prompts(previous))
+                again, _ = decoder_loss(decoded, _target(truth), LossWeights())
+                one = (one + again) / 2
+            output = model.choose(decoded, multimask=True)
+        loss = loss + one / n_frames
+        prompted = frame in (0, corrected)
+        features_kept = model.encode_memory(
+            features, output.logits, output.object_score, binarize=prompted
+        )
+        where = memory.prompted if prompted else memory.tracked
+        where[frame] = FrameMemory(features_kept, output.pointer)
+    return StepResult(loss, {"track": sum(tracked) / len(tracked)})
+
+
+def _encode(
+    model: SAM2, heads: DenseHeads, batch: Sample, options: StepOptions
+) -> tuple[ImageFeatures, Tensor]:
+    """Encode every frame of a batch; with the dense loss on them if it is wanted."""
+    pixels = normalize(batch.images.flatten(0, 1))
+    if not options.dense_weight:
+        return model.encode_image(pixels), pixels.new_zeros(())
+    pyramid = model.image_encoder(pixels)
+    dense = dense_loss(heads(pyramid), dense_targets(batch.labels.flatten(0, 1)))
+    return model.features(pyramid), options.dense_weight * dense
+
+
+def _first_frame(
+    model: SAM2, features: ImageFeatures, truth: Tensor, generator: torch.Generator
+) -> tuple[ObjectOutput, Tensor]:
+    """Prompt by mask, box or click, corrected half of the time."""
+    kind = int(torch.randint(4, (), generator=generator))
+    if kind == 0:
+        return model.accept_mask(features, truth[:, None].float()), torch.zeros((), device=truth.device)
+    with_box = kind == 1
+    clicks = boxes(truth, generator) if with_box else first_clicks(truth, generator)
+    embedding = model.without_memory(features)
+    decoded = model.decode(embedding, features, clicks.as_prompts())
+    loss, _ = decoder_loss(decoded, _target(truth), LossWeights())
+    if _chance(0.5, generator):
+        clicks, previous = _correct(truth, decoded, clicks, generator)
+        decoded = model.decode(embedding, features, clicks.as_prompts(previous))
+        again, _ = decoder_loss(decoded, _target(truth), LossWeights())
+        return model.choose(decoded, multimask=False), (loss + again) / 2
+    return model.choose(decoded, multimask=not with_box), loss
+
+
+def _correct(
+    truth: Tensor, decoded: DecodedMasks, clicks: Clicks, generator: torch.Generator
+) -> tuple[Clicks, Tensor]:
+    """Click into the error of the mask the user would see; hand that mask back as logits."""
+    with torch.no_grad():
+        shown = decoded.logits[:, :1].float().clamp(-32, 32)
+        if clicks.points.shape[1] < 2:  # after one click the best candidate is shown
+            best = decoded.ious[:, 1:].argmax(dim=1) + 1
+            shown = decoded.logits[torch.arange(len(best)), best][:, None].float().clamp(-32, 32)
+        found = F.interpolate(shown, truth.shape[-2:], mode="bilinear", align_corners=False) > 0
+        return clicks.then(*corrections(truth, found[:, 0], generator)), shown
+
+
+def _chosen_iou(decoded: DecodedMasks, ious: Tensor, *, single: bool) -> Tensor:
+    """Mean IoU of the masks a user would be shown."""
+    if single:
+        return ious[:, 0].mean()
+    best = decoded.ious[:, 1:].argmax(dim=1) + 1
+    return ious[torch.arange(len(best)), best].mean()
+
+
+def _target(masks: Tensor) -> Tensor:  # (N, H, W) -> (N, H / 2, W / 2)
+    return F.avg_pool2d(masks.float()[:, None], LOSS_STRIDE)[:, 0]
+
+
+def _chance(probability: float, generator: torch.Generator) -> bool:
+    return float(torch.rand((), generator=generator)) < probability

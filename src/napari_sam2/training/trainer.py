@@ -1,0 +1,269 @@
+"""The training loop: mixed precision, averaged weights, checkpoints, resume, a log."""
+
+from __future__ import annotations
+
+import csv
+import dataclasses
+import math
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors.torch import save_file
+from torch import nn
+from tqdm import tqdm
+
+from napari_sam2.model.config import load_config
+from napari_sam2.model.sam2 import SAM2
+from napari_sam2.training.datasets import Sample, StreamOptions, batches
+from napari_sam2.training.dense import DenseHeads
+from napari_sam2.training.steps import StepResult, dense_step, image_step, sequence_step
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from napari_sam2.training.recipe import Recipe, Stage
+
+WARM_UP = 200  #: steps over which the learning rate rises at the start of a stage
+SMOOTHING = 0.98  #: of the numbers shown while training
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunOptions:
+    """Where and for how long a recipe runs."""
+
+    folder: Path  #: state and log; a run goes on from what is there
+    device: str = "cpu"
+    nuclei: Path | None = None  #: folder of the dsb2018 set
+    workers: int = 1  #: processes that make samples
+    minutes: float = math.inf  #: stop after this long, to go on later
+    save_every: float = 5.0  #: minutes between checkpoints
+
+
+class Trainer:
+    """Runs a recipe, stage after stage, from the last checkpoint if there is one.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    options : RunOptions
+    """
+
+    def __init__(self, recipe: Recipe, options: RunOptions) -> None:
+        self.recipe = recipe
+        self.options = options
+        self.device = torch.device(options.device)
+        options.folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(recipe.seed)
+        self.config = load_config(recipe.model)
+        self.parts = self._build(self.config.image_size)
+        initialize(self.parts["model"])
+        self.average = {k: v.clone() for k, v in self.parts.state_dict().items()}
+        self.stage_index, self.step = 0, 0
+        self.optimizer_state: dict[str, Any] | None = None
+        self.seconds = 0.0
+        self._restore()
+
+    def run(self) -> bool:
+        """Train; return whether the recipe is finished, rather than the time over."""
+        started = time.monotonic()
+        while self.stage_index < len(self.recipe.stages):
+            if not self._run_stage(self.recipe.stages[self.stage_index], started):
+                return False
+            self.stage_index, self.step, self.optimizer_state = self.stage_index + 1, 0, None
+            self.save()
+        self.export(self.options.folder / self.config.checkpoint)
+        return True
+
+    def export(self, path: Path) -> None:
+        """Write the averaged weights of the model as half-precision safetensors."""
+        prefix = "model."
+        weights = {
+            key.removeprefix(prefix): value.half().cpu().contiguous()
+            for key, value in self.average.items()
+            if key.startswith(prefix)
+        }
+        partial = path.with_suffix(".partial")
+        save_file(weights, partial)
+        partial.replace(path)
+
+    def save(self) -> None:
+        """Write everything needed to go on; beside the last checkpoint, then over it."""
+        state = {
+            "parts": self.parts.state_dict(),
+            "average": self.average,
+            "stage": self.stage_index,
+            "step": self.step,
+            "optimizer": self.optimizer_state,
+            "seconds": self.seconds,
+        }
+        partial = self._state_path.with_suffix(".partial")
+        torch.save(state, partial)
+        partial.replace(self._state_path)
+
+    @property
+    def _state_path(self) -> Path:
+        return self.options.folder / "state.pt"
+
+    def _build(self, image_size: int) -> nn.ModuleDict:
+        config = dataclasses.replace(self.config, image_size=image_size)
+        return nn.ModuleDict({"model": SAM2(config), "heads": DenseHeads(config.d_model)})
+
+    def _restore(self) -> None:
+        if not self._state_path.is_file():
+            return
+        state = torch.load(self._state_path, map_location="cpu", weights_only=True)
+        self.parts.load_state_dict(state["parts"])
+        self.average = state["average"]
+        self.stage_index, self.step = state["stage"], state["step"]
+        self.optimizer_state = state["optimizer"]
+        self.seconds = state["seconds"]
+
+    def _run_stage(self, stage: Stage, started: float) -> bool:
+        """Train one stage; return whether it was finished."""
+        parts = self._build(stage.image_size)
+        parts.load_state_dict(self.parts.state_dict())
+        self.parts = parts.to(self.device).train()
+        self.average = {k: v.to(self.device) for k, v in self.average.items()}
+        optimizer = self._optimizer(stage)
+        if self.optimizer_state is not None:
+            optimizer.load_state_dict(self.optimizer_state)
+        samples = self._samples(stage)
+        log = _Log(self.options.folder / "log.csv")
+        saved = time.monotonic()
+        with tqdm(initial=self.step, total=stage.steps, desc=stage.name) as bar:
+            while self.step < stage.steps:
+                begun = time.monotonic()
+                result = self._train(stage, optimizer, next(samples))
+                self.step += 1
+                self.seconds += time.monotonic() - begun
+                if result is not None:
+                    log.add(result)
+                    bar.set_postfix(log.shown())
+                bar.update()
+                if self.step % 100 == 0:
+                    log.write(stage.name, self.step, self.seconds)
+                over = time.monotonic() - started > 60 * self.options.minutes
+                if over or time.monotonic() - saved > 60 * self.options.save_every:
+                    self.optimizer_state = optimizer.state_dict()
+                    self.save()
+                    saved = time.monotonic()
+                if over:
+                    return False
+        return True
+
+    def _train(
+        self, stage: Stage, optimizer: torch.optim.Optimizer, batch: Sample
+    ) -> StepResult | None:
+        """Take one step; None if the batch had nothing to learn from."""
+        batch = Sample(*(x.to(self.device, non_blocking=True) for x in batch))
+        seed = self.recipe.seed + 1_000_003 * self.stage_index + self.step
+        generator = torch.Generator(self.device).manual_seed(seed)
+        for group in optimizer.param_groups:
+            group["lr"] = group["peak"] * _schedule(stage, self.step)
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            result = self._loss(stage, batch, generator)
+        if result is None:
+            return None
+        optimizer.zero_grad(set_to_none=True)
+        result.loss.backward()  # type: ignore[no-untyped-call]
+        norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.recipe.clip)
+        if not norm.isfinite():
+            return None
+        optimizer.step()
+        self._update_average()
+        return result
+
+    def _loss(
+        self, stage: Stage, batch: Sample, generator: torch.Generator
+    ) -> StepResult | None:
+        model, heads = self.parts["model"], self.parts["heads"]
+        if stage.kind == "dense":
+            return dense_step(model, heads, batch)
+        step = image_step if stage.kind == "images" else sequence_step
+        return step(model, heads, batch, stage.options, generator)
+
+    @torch.no_grad()
+    def _update_average(self) -> None:
+        done = self.step + 1 + sum(stage.steps for stage in self.recipe.stages[: self.stage_index])
+        decay = min(self.recipe.average, done / (done + 10))
+        for key, value in self.parts.state_dict().items():
+            self.average[key].lerp_(value, 1 - decay)
+
+    def _optimizer(self, stage: Stage) -> torch.optim.Optimizer:
+        trunk_rate = stage.trunk_learning_rate or stage.learning_rate
+        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
+        for name, parameter in self.parts.named_parameters():
+            rate = trunk_rate if "image_encoder" in name else stage.learning_rate
+            # Norms, biases and lone tokens are not pulled to 0.
+            decay = self.recipe.weight_decay if parameter.ndim >= 2 and "embed" not in name else 0.0
+            groups.setdefault((rate, decay), []).append(parameter)
+        return torch.optim.AdamW(
+            [
+                {"params": params, "lr": rate, "peak": rate, "weight_decay": decay}
+                for (rate, decay), params in groups.items()
+            ]
+        )
+
+    def _samples(self, stage: Stage) -> Iterator[Sample]:
+        options = StreamOptions(
+            size=stage.image_size,
+            n_frames=stage.n_frames,
+            # A run that goes on sees new samples, not the first ones again.
+            seed=self.recipe.seed + 7919 * self.stage_index + self.step,
+            nuclei=self.options.nuclei if stage.n_frames == 1 else None,
+            nuclei_share=stage.nuclei_share,
+            kept_out=self.recipe.kept_out_stems(),
+            echo=stage.echo,
+        )
+        return batches(options, stage.batch_size, self.options.workers)
+
+
+class _Log:
+    """Smoothed numbers, shown in the bar and written to a CSV file."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._values: dict[str, float] = {}
+
+    def add(self, result: StepResult) -> None:
+        for key, value in {"loss": float(result.loss.detach()), **result.metrics}.items():
+            last = self._values.get(key, value)
+            self._values[key] = SMOOTHING * last + (1 - SMOOTHING) * value
+
+    def shown(self) -> dict[str, str]:
+        return {key: f"{value:.3f}" for key, value in self._values.items()}
+
+    def write(self, stage: str, step: int, seconds: float) -> None:
+        with self._path.open("a", newline="", encoding="utf-8") as file:
+            csv.writer(file).writerow(
+                [stage, step, round(seconds), *(f"{k}={v}" for k, v in self.shown().items())]
+            )
+
+
+@torch.no_grad()
+def initialize(model: SAM2) -> None:
+    """Start a model from scratch so that it learns quickly.
+
+    The Fourier features of positions get a mixture of scales: the published models' single
+    one blurs a click over 40 pixels, and learning to sharpen that takes a long time. The
+    memory encoder's blocks start at a tenth rather than a millionth of their strength,
+    which only very long training makes up for.
+    """
+    matrix = model.sam_prompt_encoder.pe_layer.get_buffer("positional_encoding_gaussian_matrix")
+    scales = torch.tensor((1.0, 1.5, 2.5, 4.0)).repeat(-(-matrix.shape[1] // 4))
+    matrix.mul_(scales[: matrix.shape[1]])
+    for block in model.memory_encoder.fuser.layers:
+        block.gamma.fill_(0.1)
+    trunk = model.image_encoder.trunk
+    nn.init.trunc_normal_(trunk.pos_embed, std=0.02)
+    nn.init.trunc_normal_(trunk.pos_embed_window, std=0.02)
+
+
+def _schedule(stage: Stage, step: int) -> float:
+    rise = min(1.0, (step + 1) / WARM_UP)
+    if not stage.decay:
+        return rise
+    return rise * (0.01 + 0.99 * (1 + math.cos(math.pi * step / stage.steps)) / 2)

@@ -1,0 +1,169 @@
+"""Meta's model, built from our config, and weights that both models share."""
+
+from __future__ import annotations
+
+import torch
+from sam2.modeling.backbones.hieradet import Hiera
+from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
+from sam2.modeling.memory_attention import MemoryAttention, MemoryAttentionLayer
+from sam2.modeling.memory_encoder import CXBlock, Fuser, MaskDownSampler, MemoryEncoder
+from sam2.modeling.position_encoding import PositionEmbeddingSine
+from sam2.modeling.sam.mask_decoder import MaskDecoder
+from sam2.modeling.sam.transformer import RoPEAttention, TwoWayTransformer
+from sam2.sam2_video_predictor import SAM2VideoPredictor
+
+
+def trunk(hiera):
+    return Hiera(
+        embed_dim=hiera.embed_dim,
+        num_heads=hiera.num_heads,
+        stages=hiera.stages,
+        global_att_blocks=hiera.global_blocks,
+        window_spec=hiera.windows,
+        window_pos_embed_bkg_spatial_size=hiera.pos_embed_grid,
+    )
+
+
+def neck(config):
+    return FpnNeck(
+        PositionEmbeddingSine(config.d_model),
+        d_model=config.d_model,
+        backbone_channel_list=list(config.hiera.stage_dims[::-1]),
+        fpn_top_down_levels=[2, 3],
+        fpn_interp_model="nearest",
+    )
+
+
+def memory_attention(config):
+    def rotary(**kwargs):
+        return RoPEAttention(
+            embedding_dim=config.d_model,
+            num_heads=1,
+            dropout=0.1,
+            feat_sizes=(config.grid_size, config.grid_size),
+            **kwargs,
+        )
+
+    layer = MemoryAttentionLayer(
+        activation="relu",
+        dim_feedforward=config.memory_mlp_dim,
+        dropout=0.1,
+        d_model=config.d_model,
+        pos_enc_at_attn=False,
+        pos_enc_at_cross_attn_keys=True,
+        pos_enc_at_cross_attn_queries=False,
+        self_attention=rotary(),
+        cross_attention=rotary(rope_k_repeat=True, kv_in_dim=config.memory_dim),
+    )
+    return MemoryAttention(
+        d_model=config.d_model, pos_enc_at_input=True, layer=layer, num_layers=config.memory_layers
+    )
+
+
+def memory_encoder(config):
+    return MemoryEncoder(
+        out_dim=config.memory_dim,
+        in_dim=config.d_model,
+        mask_downsampler=MaskDownSampler(config.d_model, kernel_size=3, stride=2, padding=1),
+        fuser=Fuser(CXBlock(config.d_model), num_layers=2),
+        position_encoding=PositionEmbeddingSine(config.memory_dim),
+    )
+
+
+def video_predictor(config, **options):
+    """Meta's whole model with the settings of the published configs."""
+    encoder = ImageEncoder(trunk(config.hiera), neck(config), scalp=1)
+    options = {
+        "dynamic_multimask_via_stability": True,
+        "binarize_mask_from_pts_for_mem_enc": True,
+        "fill_hole_area": 0,
+        **options,
+    }
+    via_stability = options.pop("dynamic_multimask_via_stability")
+    time = config.pointer_time
+    model = SAM2VideoPredictor(
+        image_encoder=encoder,
+        memory_attention=memory_attention(config),
+        memory_encoder=memory_encoder(config),
+        image_size=config.image_size,
+        num_maskmem=7,
+        sigmoid_scale_for_mem_enc=20.0,
+        sigmoid_bias_for_mem_enc=-10.0,
+        use_mask_input_as_output_without_sam=True,
+        directly_add_no_mem_embed=True,
+        use_high_res_features_in_sam=True,
+        multimask_output_in_sam=True,
+        iou_prediction_use_sigmoid=True,
+        use_obj_ptrs_in_encoder=True,
+        add_tpos_enc_to_obj_ptrs=time,
+        proj_tpos_enc_in_obj_ptrs=time,
+        use_signed_tpos_enc_to_obj_ptrs=time,
+        only_obj_ptrs_in_the_past_for_eval=True,
+        pred_obj_scores=True,
+        pred_obj_scores_mlp=True,
+        fixed_no_obj_ptr=True,
+        no_obj_embed_spatial=config.occlusion_embedding,
+        multimask_output_for_tracking=True,
+        use_multimask_token_for_obj_ptr=True,
+        multimask_min_pt_num=0,
+        multimask_max_pt_num=1,
+        use_mlp_for_obj_ptr_proj=True,
+        sam_mask_decoder_extra_args={"dynamic_multimask_via_stability": via_stability},
+        **options,
+    )
+    _narrow_heads(model, config)
+    return model.eval()
+
+
+def mask_decoder(config):
+    dim = config.d_model
+    return MaskDecoder(
+        num_multimask_outputs=3,
+        transformer=TwoWayTransformer(
+            depth=2, embedding_dim=dim, mlp_dim=config.decoder_mlp_dim, num_heads=8
+        ),
+        transformer_dim=dim,
+        iou_head_depth=3,
+        iou_head_hidden_dim=config.iou_head_dim,
+        use_high_res_features=True,
+        iou_prediction_use_sigmoid=True,
+        pred_obj_scores=True,
+        pred_obj_scores_mlp=True,
+        use_multimask_token_for_obj_ptr=True,
+        dynamic_multimask_via_stability=True,
+    ).eval()
+
+
+def _narrow_heads(model, config):
+    """Meta's SAM2Base fixes the decoder's hidden widths; ours may be narrower."""
+    decoder = mask_decoder(config)
+    decoder.dynamic_multimask_via_stability = (
+        model.sam_mask_decoder.dynamic_multimask_via_stability
+    )
+    model.sam_mask_decoder = decoder
+
+
+@torch.no_grad()
+def randomize(module, seed=0):
+    """Give every parameter a value that matters: fresh ones are often 0, 1 or 1e-6.
+
+    Matrices keep the size of what they multiply, so that no softmax or sigmoid saturates.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    for name, parameter in module.named_parameters():
+        noise = torch.randn(parameter.shape, generator=generator)
+        if parameter.ndim >= 2 and "embed" not in name and "token" not in name:
+            noise /= parameter[0].numel() ** 0.5
+        elif name.endswith(("norm.weight", "gamma")) or ".norm" in name and "weight" in name:
+            noise = 1 + 0.2 * noise
+        else:
+            noise *= 0.3
+        parameter.copy_(noise)
+    return module
+
+
+def share_weights(ours, theirs, seed=0):
+    """Randomise Meta's parameters, then load them into ours, strictly: the same keys."""
+    randomize(theirs, seed)
+    ours.load_state_dict(theirs.state_dict())
+    return ours.eval(), theirs.eval()
