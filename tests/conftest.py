@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
 import numpy as np
 import pytest
 import torch
 
 from napari_sam2.model.config import HieraConfig, SAM2Config
 from napari_sam2.model.sam2 import SAM2
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 @pytest.fixture(scope="session")
@@ -49,3 +57,10 @@ def blobs() -> tuple[np.ndarray, np.ndarray]:
         labels[frame][(rows - 60) ** 2 + (columns - 90 + 3 * frame) ** 2 < 12**2] = 2
     noise = np.random.default_rng(0).integers(0, 20, labels.shape)
     return ((labels > 0) * 180 + noise).astype(np.uint8), labels
+
+
+@pytest.fixture(scope="session")
+def published_shapes() -> Callable[[str], dict[str, list[int]]]:
+    """Names and shapes of every tensor in the eight checkpoints that Meta published."""
+    path = Path(__file__).parent / "golden" / "published_shapes.json.gz"
+    return json.loads(gzip.decompress(path.read_bytes())).__getitem__

@@ -228,9 +228,7 @@ class Session:
             earlier = None
             if frame in known.frames:
                 earlier = np.asarray(self.labels[self.source.index(frame)]) == object_id
-            return self._tracker.prompt(
-                object_id, frame, known.prompts.get(frame, ()), earlier
-            )
+            return self._tracker.prompt(object_id, frame, known.prompts.get(frame, ()), earlier)
 
     def accept(self, candidates: Candidates) -> None:
         """Write the best of `candidates` to the labels."""

@@ -1,13 +1,16 @@
 """The generator of training images: what its callers rely on."""
 
+from itertools import pairwise
+
 import pytest
 import torch
 import torch.nn.functional as F
 
 from napari_sam2.training.synthetic import Modality, Scene, SceneOptions, generate_scene
 from napari_sam2.training.synthetic.dice import Dice
-from napari_sam2.training.synthetic.layouts import Arrangement, Crowd, push_apart
+from napari_sam2.training.synthetic.layouts import Arrangement, Crowd, draw_diameters, push_apart
 from napari_sam2.training.synthetic.motion import populate
+from napari_sam2.training.synthetic.optics import expose
 from napari_sam2.training.synthetic.raster import rasterise
 from napari_sam2.training.synthetic.scene import MIN_PIXELS
 from napari_sam2.training.synthetic.shapes import Family, draw_outlines, tabulate
@@ -16,6 +19,15 @@ from napari_sam2.training.synthetic.textures import blur, look_up, power_noise, 
 
 EVERY_MODALITY = pytest.mark.parametrize("modality", list(Modality), ids=lambda m: m.name.lower())
 CPU = torch.device("cpu")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Scenes are made of many small steps, which several threads only slow down."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 def make(seed: int = 0, **options) -> Scene:
@@ -100,10 +112,10 @@ def test_ids_are_counted_from_one_and_each_is_visible(modality):
 
 
 @EVERY_MODALITY
-def test_most_scenes_hold_objects(modality):
+def test_scenes_hold_objects(modality):
     filled = [bool(make(seed, modality=modality).labels.any()) for seed in range(8)]
 
-    assert sum(filled) >= 7
+    assert all(filled)
 
 
 @pytest.mark.parametrize("diameters", [(8.0, 14.0), (40.0, 60.0)])
@@ -143,28 +155,32 @@ def test_number_of_objects_is_bounded():
     assert 0 < labels.max() <= 50
 
 
+def edges(labels: torch.Tensor) -> torch.Tensor:
+    down = F.pad(labels[1:] != labels[:-1], (0, 0, 0, 1))
+    right = F.pad(labels[:, 1:] != labels[:, :-1], (0, 1))
+    return grown(down | right, 1)
+
+
 @EVERY_MODALITY
-def test_outlines_are_where_the_image_changes(modality):
-    seen = 0
+def test_images_change_more_at_outlines_than_nine_pixels_away(modality):
+    better = 0
     for seed in range(12):
         scene = make(seed, modality=modality, diameters=(20, 60))
         grey = blur(scene.images[0].mean(0), 1.0)
-        labels = scene.labels[0]
         change = torch.hypot(
             F.pad(grey[2:] - grey[:-2], (0, 0, 1, 1)), F.pad(grey[:, 2:] - grey[:, :-2], (1, 1))
         )
-        edge = F.pad(labels[1:] != labels[:-1], (0, 0, 0, 1))
-        edge = grown(edge | F.pad(labels[:, 1:] != labels[:, :-1], (0, 1)), 1)
-        if edge.any() and not edge.all():
-            seen += bool(change[edge].mean() > 1.05 * change[~edge].mean())
-    assert seen >= 8
+        edge = edges(scene.labels[0])
+        away = [edge.roll(shift, axis) & ~edge for shift in (-9, 9) for axis in (0, 1)]
+        better += all(bool(change[edge].mean() > 1.1 * change[a].mean()) for a in away)
+    assert better >= 8
 
 
 @EVERY_MODALITY
 def test_objects_stay_near_themselves_from_frame_to_frame(modality):
     labels = make(1, modality=modality, n_frames=4, diameters=(16, 50)).labels
     near = total = 0
-    for before, after in zip(labels[:-1], labels[1:], strict=True):
+    for before, after in pairwise(labels):
         for number in set(before.unique().tolist()) & set(after.unique().tolist()) - {0}:
             total += 1
             near += bool((grown(before == number, 3) & (after == number)).any())
@@ -173,9 +189,27 @@ def test_objects_stay_near_themselves_from_frame_to_frame(modality):
 
 
 def test_noise_is_new_in_every_frame():
-    images = make(0, n_frames=2, modality=Modality.FLUORESCENCE).images
+    dice = Dice(torch.Generator().manual_seed(0))
+    still = torch.linspace(0.2, 0.8, 64).expand(2, 1, 64, 64)
+    noisy = expose(dice, still, 0.1)
 
-    assert not torch.equal(images[0], images[1])
+    assert not torch.equal(noisy[0], noisy[1])
+    torch.testing.assert_close(noisy.mean(), still.mean(), atol=0.02, rtol=0)
+
+
+def test_pixel_noise_depends_on_the_seed():
+    first, second = (Dice(torch.Generator().manual_seed(seed)).noise(8) for seed in range(2))
+
+    assert not torch.equal(first, second)
+
+
+def test_no_member_of_a_broad_population_is_too_small_or_too_large():
+    dice = Dice(torch.Generator().manual_seed(0))
+    options = SceneOptions(size=(512, 512), diameters=(15, 25))
+    found = draw_diameters(dice, crowd(spread=0.5), options)
+
+    assert found.min() == 15
+    assert found.max() == 25
 
 
 def crowd(**changes) -> Crowd:

@@ -97,7 +97,7 @@ def load_weights(model: nn.Module, path: Path) -> None:
 def _advice(different: set[str], weights: dict[str, Tensor]) -> str:
     if different and different <= _ONLY_IN_2_1:
         generation = "2.1" if weights.keys() >= _ONLY_IN_2_1 else "2"
-        return f"The file is a SAM {generation} checkpoint: choose a sam{generation}_hiera_* config."
+        return f"The file is of SAM {generation}: choose a sam{generation}_hiera_* config."
     return "Choose the config made for this file (SAM 2 and SAM 2.1, and the sizes, differ)."
 
 

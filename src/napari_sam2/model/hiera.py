@@ -48,13 +48,16 @@ class MultiScaleAttention(nn.Module):
         query, key, value = self.qkv(x).chunk(3, dim=-1)
         if self.pooled:
             query = _halve(query)
-        attended = F.scaled_dot_product_attention(*map(self._heads, (query, key, value)))
+        attended = F.scaled_dot_product_attention(
+            self._split(query), self._split(key), self._split(value)
+        )
         # (B, heads, H' * W', C' / heads) -> (B, H', W', C')
         merged: Tensor = self.proj(attended.transpose(1, 2).reshape(query.shape))
         return merged
 
-    def _heads(self, x: Tensor) -> Tensor:  # (B, H, W, C) -> (B, heads, H * W, C / heads)
-        return x.flatten(1, 2).unflatten(-1, (self.heads, -1)).transpose(1, 2)
+    def _split(self, x: Tensor) -> Tensor:  # (B, H, W, C) -> (B, heads, H * W, C / heads)
+        split: Tensor = x.flatten(1, 2).unflatten(-1, (self.heads, -1))
+        return split.transpose(1, 2)
 
 
 class MultiScaleBlock(nn.Module):

@@ -47,7 +47,8 @@ class CXBlock(nn.Module):
     def forward(self, x: Tensor) -> Tensor:  # (B, C, H, W) -> same
         mixed = self.norm(self.dwconv(x)).movedim(1, -1)
         mixed = self.gamma * self.pwconv2(self.act(self.pwconv1(mixed)))
-        return x + mixed.movedim(-1, 1)
+        fused: Tensor = x + mixed.movedim(-1, 1)
+        return fused
 
 
 class Fuser(nn.Module):

@@ -87,6 +87,7 @@ class PromptEncoder(nn.Module):
         labels = torch.cat((labels, labels.new_full((len(labels), 1), PADDING)), dim=1)[..., None]
         embedded = self.pe_layer(points / self.image_size)
         embedded = torch.where(labels == PADDING, self.not_a_point_embed.weight, embedded)
+        zero = labels.new_zeros(())
         for kind, embedding in enumerate(self.point_embeddings):
-            embedded = torch.where(labels == kind, embedded + embedding.weight, embedded)
+            embedded = torch.where(labels == kind, embedded + embedding(zero), embedded)
         return embedded

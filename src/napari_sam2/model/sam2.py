@@ -36,6 +36,8 @@ NO_OBJECT = -1024.0  #: logits of a mask whose object is not on the frame
 TRACKED_MEMORIES = 6  #: earlier frames attended to, besides the prompted ones
 MAX_POINTERS = 16  #: object pointers attended to, besides those of further prompted frames
 
+LOGIT_LIMIT = 32.0  #: an earlier mask is clamped to this either way before it is fed back
+
 #: A mask prompt, and the probabilities given to the memory encoder, are stretched to
 #: this range: 20 * p - 10.
 MASK_SCALE, MASK_BIAS = 20.0, -10.0
@@ -175,7 +177,8 @@ class SAM2(nn.Module):
             positions,
             pointer_tokens,
         )
-        return conditioned.transpose(1, 2).unflatten(2, features.embedding.shape[-2:])
+        as_map: Tensor = conditioned.transpose(1, 2).unflatten(2, features.embedding.shape[-2:])
+        return as_map
 
     def decode(
         self, embedding: Tensor, features: ImageFeatures, prompts: PromptTensors

@@ -61,7 +61,8 @@ class Attention(nn.Module):
         )
 
     def _split(self, x: Tensor) -> Tensor:  # (B, N, C) -> (B, heads, N, C / heads)
-        return x.unflatten(-1, (self.heads, -1)).transpose(1, 2)
+        split: Tensor = x.unflatten(-1, (self.heads, -1))
+        return split.transpose(1, 2)
 
     def _merge(self, x: Tensor) -> Tensor:  # (B, heads, N, C / heads) -> (B, N, dim)
         merged: Tensor = self.out_proj(x.transpose(1, 2).flatten(2))

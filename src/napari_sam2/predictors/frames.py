@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 SAMPLED_FRAMES = 5  #: looked at for contrast limits that were not given
+SAMPLED_PIXELS = 500_000  #: of each such frame, about
 SAMPLED_PERCENTILES = (0.1, 99.9)
 
 
@@ -141,7 +142,8 @@ class FrameSource:
         except Exception as error:  # whatever a lazy array's storage may raise
             raise FrameError(f"Frame {frame} could not be read: {error}") from error
         # float64 first where single precision would merge neighbouring values.
-        wide = pixels.dtype.itemsize > 4 or pixels.dtype.kind in "iu" and pixels.dtype.itemsize > 2
+        exact = 2 if pixels.dtype.kind in "iu" else 4
+        wide = pixels.dtype.itemsize > exact
         pixels = pixels.astype(np.float64 if wide else np.float32)
         if self.rgb:
             return pixels[..., :3]
@@ -153,7 +155,9 @@ class FrameSource:
         if self.rgb and self.data.dtype == np.uint8:
             return 0.0, 255.0
         frames = np.linspace(0, self.n_frames - 1, min(SAMPLED_FRAMES, self.n_frames)).astype(int)
-        values = np.concatenate([self._raw(int(f))[::2, ::2].ravel() for f in frames])
+        height, width = self.shape
+        step = max(1, round((height * width / SAMPLED_PIXELS) ** 0.5))
+        values = np.concatenate([self._raw(int(f))[::step, ::step].ravel() for f in frames])
         values = values[np.isfinite(values)]
         if not values.size:
             return 0.0, 1.0

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from napari_sam2.model.sam2 import ImageFeatures, ObjectOutput, PromptTensors
+from napari_sam2.model.sam2 import LOGIT_LIMIT, ImageFeatures, ObjectOutput, PromptTensors
 from napari_sam2.predictors.device import autocast
 from napari_sam2.predictors.image import FeatureCache
 from napari_sam2.predictors.memory import Attended, FrameMemory, collate
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
 
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictors.frames import FrameSource
-
-LOGIT_LIMIT = 32.0  #: earlier logits are clamped to this before they are fed back
 
 
 @dataclass(frozen=True, kw_only=True)

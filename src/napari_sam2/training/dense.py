@@ -39,12 +39,12 @@ class DenseHeads(nn.Module):
         )
 
     def forward(self, pyramid: Pyramid) -> Tensor:  # -> (B, 5, H / 4, W / 4)
-        mixed = 0.0
-        for level, reduce in zip(pyramid, self.reduce, strict=True):
-            mixed = mixed + F.interpolate(
-                reduce(level), size=pyramid.stride4.shape[-2:], mode="bilinear", align_corners=False
-            )
-        predicted: Tensor = self.predict(mixed)
+        size = pyramid.stride4.shape[-2:]
+        levels = [
+            F.interpolate(reduce(level), size=size, mode="bilinear", align_corners=False)
+            for level, reduce in zip(pyramid, self.reduce, strict=True)
+        ]
+        predicted: Tensor = self.predict(torch.stack(levels).sum(dim=0))
         return predicted
 
 

@@ -22,6 +22,12 @@ class Clicks:
     points: Tensor  #: (N, P, 2), (x, y) in pixels
     labels: Tensor  #: (N, P)
 
+    @classmethod
+    def none(cls, count: int, device: torch.device) -> Clicks:
+        """Begin without points."""
+        labels = torch.zeros(count, 0, dtype=torch.int64, device=device)
+        return cls(torch.zeros(count, 0, 2, device=device), labels)
+
     def then(self, points: Tensor, labels: Tensor) -> Clicks:
         """Add one point to each object; shapes (N, 2) and (N,)."""
         return Clicks(
@@ -108,9 +114,7 @@ def boxes(masks: Tensor, generator: torch.Generator, jitter: float = 0.1) -> Cli
     return Clicks(corners.view(-1, 2, 2), labels.expand(len(masks), -1))
 
 
-def corrections(
-    truth: Tensor, found: Tensor, generator: torch.Generator
-) -> tuple[Tensor, Tensor]:
+def corrections(truth: Tensor, found: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
     """Click where a mask is wrong: positive where it misses, negative where it spills.
 
     Large errors are likelier than small ones, their middle likelier than their edge.

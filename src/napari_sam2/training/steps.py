@@ -9,7 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from napari_sam2.model.sam2 import SAM2, ImageFeatures, ObjectOutput, PromptTensors
+from napari_sam2.model.mask_decoder import best_index, pick
+from napari_sam2.model.sam2 import LOGIT_LIMIT, SAM2, ImageFeatures, ObjectOutput, PromptTensors
 from napari_sam2.predictors.memory import FrameMemory, ObjectMemory, collate
 from napari_sam2.predictors.transforms import normalize
 from napari_sam2.training.dense import DenseHeads, dense_loss, dense_targets
@@ -155,9 +156,8 @@ def sequence_step(
             one, ious = decoder_loss(decoded, _target(truth), LossWeights())
             tracked.append(float(_chosen_iou(decoded, ious, single=False)))
             if frame == corrected:
-                nothing = Clicks(*PromptTensors.none(len(truth), truth.device)[:2])
+                nothing = Clicks.none(len(truth), truth.device)
                 clicks, previous = _correct(truth, decoded, nothing, generator)
-                clicks = Clicks(clicks.points[:, 1:], clicks.labels[:, 1:])
                 decoded = model.decode(embedding, features, clicks.as_prompts(previous))
                 again, _ = decoder_loss(decoded, _target(truth), LossWeights())
                 one = (one + again) / 2
@@ -190,7 +190,8 @@ def _first_frame(
     """Prompt by mask, box or click, corrected half of the time."""
     kind = int(torch.randint(4, (), generator=generator))
     if kind == 0:
-        return model.accept_mask(features, truth[:, None].float()), torch.zeros((), device=truth.device)
+        accepted = model.accept_mask(features, truth[:, None].float())
+        return accepted, torch.zeros((), device=truth.device)
     with_box = kind == 1
     clicks = boxes(truth, generator) if with_box else first_clicks(truth, generator)
     embedding = model.without_memory(features)
@@ -209,10 +210,10 @@ def _correct(
 ) -> tuple[Clicks, Tensor]:
     """Click into the error of the mask the user would see; hand that mask back as logits."""
     with torch.no_grad():
-        shown = decoded.logits[:, :1].float().clamp(-32, 32)
-        if clicks.points.shape[1] < 2:  # after one click the best candidate is shown
-            best = decoded.ious[:, 1:].argmax(dim=1) + 1
-            shown = decoded.logits[torch.arange(len(best)), best][:, None].float().clamp(-32, 32)
+        shown = decoded.logits[:, :1]
+        if clicks.points.shape[1] < 2:  # the best candidate is shown
+            shown = pick(decoded.logits, best_index(decoded.ious[:, 1:]) + 1)
+        shown = shown.float().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
         found = F.interpolate(shown, truth.shape[-2:], mode="bilinear", align_corners=False) > 0
         return clicks.then(*corrections(truth, found[:, 0], generator)), shown
 
@@ -221,8 +222,7 @@ def _chosen_iou(decoded: DecodedMasks, ious: Tensor, *, single: bool) -> Tensor:
     """Mean IoU of the masks a user would be shown."""
     if single:
         return ious[:, 0].mean()
-    best = decoded.ious[:, 1:].argmax(dim=1) + 1
-    return ious[torch.arange(len(best)), best].mean()
+    return pick(ious, best_index(decoded.ious[:, 1:]) + 1).mean()
 
 
 def _target(masks: Tensor) -> Tensor:  # (N, H, W) -> (N, H / 2, W / 2)

@@ -96,17 +96,19 @@ def _contents(dice: Dice, scene: ObjectMap, diameter: float) -> Tensor:
     if dice.chance(0.6):
         vesicles = torch.relu(object_texture(dice, scene, max(4.0, 0.1 * diameter)) - 1.2)
         cytoplasm = cytoplasm + vesicles * dice.uniform(0.2, 1.0)
-    if diameter < 20 or dice.chance(0.25):
+    if dice.chance(0.5):  # crowded around the nucleus, clear towards the border
+        cytoplasm = cytoplasm * (1.6 * scene.relative).clamp(max=1)
+    if diameter < 20 or dice.chance(0.2):
         return deep * cytoplasm
     nucleus = core(dice, scene, diameter, (0.16, 0.28))
     spots = blur(object_texture(dice, scene, 0.25 * diameter), 0.02 * diameter)
     nucleoli = torch.sigmoid((spots - dice.uniform(0.9, 1.5)) * 6)
-    bump = dice.uniform(-0.5, 1.0) + dice.uniform(0.3, 1.5) * nucleoli
+    bump = dice.uniform(-1.5, 2.5) + dice.uniform(0.3, 3.0) * nucleoli
     return deep * cytoplasm * (1 - dice.uniform(0.6, 1) * nucleus) + nucleus * bump
 
 
 def _shading(dice: Dice, scene: ObjectMap, diameter: float) -> Tensor:
-    """What is brighter or darker without being a slope."""
+    """Give what is brighter or darker without being a slope."""
     inside = (scene.labels > 0).float()
     light = blur(inside, 0.05 * diameter) * dice.uniform(-0.08, 0.08)
     own = dice.normals(scene.count + 1) * dice.uniform(0, 0.04)

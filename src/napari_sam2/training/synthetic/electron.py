@@ -1,6 +1,5 @@
 """Electron microscopy of sections: profiles between dark membranes, with organelles."""
 
-from dataclasses import replace
 from math import pi
 
 import torch

@@ -25,6 +25,14 @@ from napari_sam2.training.synthetic.tessellation import Tiling, tessellate
 from napari_sam2.training.synthetic.textures import blur
 
 NUCLEI = {Family.ROUND: 2.0, Family.ELLIPSE: 5.0, Family.BLOB: 4.0, Family.LOBED: 1.5}
+#: red, green, blue of the dye in the cell body and of the one in the nucleus
+COLOURS = (
+    ((0.1, 1.0, 0.1), (0.2, 0.3, 1.0)),
+    ((1.0, 0.1, 0.1), (0.2, 0.3, 1.0)),
+    ((0.1, 1.0, 0.1), (1.0, 0.1, 0.1)),
+    ((0.1, 1.0, 0.1), (1.0, 0.1, 1.0)),
+    ((1.0, 0.9, 0.1), (0.1, 0.5, 1.0)),
+)
 CELLS = {
     Family.BLOB: 3.0,
     Family.AMOEBOID: 3.0,
@@ -36,8 +44,10 @@ CELLS = {
 
 
 def fluorescence(dice: Dice, options: SceneOptions) -> Specimen:
-    """Render nuclei, whole cells, labelled membranes, or a confluent sheet."""
-    style = dice.pick(("nuclei", "cells", "rims", "sheet"), (6, 2.5, 1, 1.2))
+    """Render nuclei, whole cells, labelled membranes, a confluent sheet, or two dyes at once."""
+    style = dice.pick(("nuclei", "cells", "rims", "sheet", "two dyes"), (6, 2.2, 1, 1.2, 1.2))
+    if style == "two dyes":
+        return _two_dyes(dice, options)
     if style == "sheet":
         diameter = draw_diameter(dice, options, 14, 90)
         scene, signal = _sheet(dice, options, diameter)
@@ -60,6 +70,41 @@ def fluorescence(dice: Dice, options: SceneOptions) -> Specimen:
     )
 
 
+def _two_dyes(dice: Dice, options: SceneOptions) -> Specimen:
+    """Render cells and their nuclei in two colours; one or the other is of interest."""
+    if dice.chance(0.4):
+        diameter = draw_diameter(dice, options, 20, 110)
+        scene, body = _sheet(dice, options, diameter)
+    else:
+        crowd = draw_crowd(dice, options, CELLS, (18, 130))
+        diameter = crowd.diameter
+        scene = crowd_map(dice, crowd, options)
+        body = dice.pick((_cells, _rims), (3, 1))(dice, scene, diameter)
+    nucleus = core(dice, scene, diameter, (0.14, 0.3))
+    chromatin = 1 + dice.uniform(0.05, 0.3) * object_texture(dice, scene, 0.1 * diameter)
+    signal = nucleus * chromatin.clamp(min=0.2) * _brightness(dice, scene)
+    labels = scene.labels
+    if dice.chance(0.5):
+        labels = torch.where(nucleus > 0.5, labels, 0)
+    light = torch.stack(
+        [_surroundings(dice, scene, dye, diameter) for dye in (body, signal)], dim=1
+    )
+    if dice.chance(0.3):  # both dyes in one grey channel
+        light = light[:, :1] * dice.uniform(0.3, 1) + light[:, 1:]
+    else:
+        tints = dice.pick(COLOURS)
+        dimmed = torch.tensor(tints) * dice.uniforms(0.5, 1, 2, 1)
+        light = torch.einsum("tdhw,dc->tchw", light, dimmed.to(dice.device))
+    return Specimen(
+        light=light,
+        labels=labels,
+        parents=scene.parents,
+        diameter=0.4 * diameter,
+        max_noise=0.1,
+        max_shading=0.5,
+    )
+
+
 def _brightness(dice: Dice, scene: ObjectMap) -> Tensor:
     """Each object's own brightness, fading over the frames, condensed ones brighter."""
     spread = dice.pick((dice.uniform(0.03, 0.25), dice.uniform(0.25, 0.8)), (2, 1))
@@ -73,7 +118,7 @@ def _brightness(dice: Dice, scene: ObjectMap) -> Tensor:
 
 
 def _nuclei(dice: Dice, scene: ObjectMap, diameter: float) -> Tensor:
-    flatness = dice.log_uniform(0.8, 6)
+    flatness = dice.log_uniform(1, 6)
     body = dome(scene, flatness)
     chromatin = object_texture(dice, scene, diameter * dice.uniform(0.15, 0.6))
     body = body * (1 + chromatin * dice.uniform(0.02, 0.3)).clamp(min=0.25)
@@ -119,7 +164,7 @@ def _rims(dice: Dice, scene: ObjectMap, diameter: float) -> Tensor:
 
 
 def _sheet(dice: Dice, options: SceneOptions, diameter: float) -> tuple[ObjectMap, Tensor]:
-    """A confluent layer: membranes labelled, or nuclei packed in tissue."""
+    """Render a confluent layer: membranes labelled, or nuclei packed in tissue."""
     outlined = dice.chance(0.6)
     tiling = Tiling(
         diameter=diameter,

@@ -103,7 +103,7 @@ def _tint(dice: Dice, scene: ObjectMap, light: Tensor) -> Tensor:
 
 
 def _ground(dice: Dice, scene: ObjectMap, scale: float) -> Tensor:
-    """A random texture behind everything, shape (1, H, W)."""
+    """Draw a texture behind everything, shape (1, H, W)."""
     height, width = scene.labels.shape[1:]
     zoom = dice.pick((1.0, dice.uniform(0.4, 1)))
     rows = torch.arange(height, device=dice.device).float()[:, None].expand(height, width) * zoom

@@ -89,7 +89,8 @@ def place(
     # neighbours point the same way where the field of directions is smooth
     wave = dice.uniforms(-1.5, 1.5, 2) / field * pi
     common = dice.uniform(0, pi) + (centre @ wave)
-    disorder = dice.pick((pi, dice.uniform(0.1, 0.8)), (2, 1))
+    is_colony = crowd.arrangement is Arrangement.COLONY
+    disorder = dice.pick((pi, dice.uniform(0.1, 0.8)), (1, 4) if is_colony else (2, 1))
     angle = common + dice.uniforms(-disorder, disorder, count)
     return centre - margin, angle
 
@@ -121,9 +122,7 @@ def _grouped(dice: Dice, crowd: Crowd, diameters: Tensor, field: Tensor) -> Tens
     return home[group] + offset
 
 
-def _chained(
-    dice: Dice, crowd: Crowd, diameters: Tensor, field: Tensor
-) -> tuple[Tensor, Tensor]:
+def _chained(dice: Dice, crowd: Crowd, diameters: Tensor, field: Tensor) -> tuple[Tensor, Tensor]:
     """Lay objects along winding lines, across or along them, as in an epithelium."""
     count = diameters.shape[0]
     n_chains = max(1, round(count / dice.uniform(6, 30)))

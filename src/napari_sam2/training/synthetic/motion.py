@@ -16,7 +16,6 @@ from napari_sam2.training.synthetic.layouts import (
 from napari_sam2.training.synthetic.options import SceneOptions
 from napari_sam2.training.synthetic.raster import Bodies
 from napari_sam2.training.synthetic.shapes import (
-    TRAITS,
     Family,
     Outlines,
     draw_outlines,
@@ -31,6 +30,7 @@ class Motion:
     speed: float
     persistence: float  #: share of the velocity kept, 0 to 1
     drift: tuple[float, float]  #: common to all objects, pixels
+    jitter: float  #: of the stage, pixels
     turn: float  #: radians
     growth: float  #: of the logarithm of the radius
     wobble: float  #: share of the shape renewed
@@ -41,7 +41,7 @@ class Motion:
 
 def draw_motion(dice: Dice, crowd: Crowd) -> Motion:
     """Draw how lively a sequence is."""
-    speed = dice.log_uniform(0.01, 0.22)
+    speed = dice.log_uniform(0.01, 0.3)
     drift = dice.pick((0.0, dice.uniform(0.0, 0.25)), (2, 1)) * crowd.diameter
     heading = dice.uniform(0, 2 * pi)
     dividing = dice.chance(0.5)
@@ -50,6 +50,7 @@ def draw_motion(dice: Dice, crowd: Crowd) -> Motion:
         speed=speed,
         persistence=dice.uniform(0.3, 0.95),
         drift=(drift * sin(heading), drift * cos(heading)),
+        jitter=dice.pick((0.0, dice.uniform(0.0, 0.15)), (3, 1)) * crowd.diameter,
         turn=dice.log_uniform(0.01, 0.2),
         growth=dice.uniform(0.04, 0.2) if rods else dice.uniform(-0.005, 0.02),
         wobble=dice.log_uniform(0.005, 0.15),
@@ -131,7 +132,8 @@ def _first(dice: Dice, crowd: Crowd, options: SceneOptions, motion: Motion) -> _
         bend=shape.bend,
         depth=dice.uniforms(0, 1, count),
         clock=clock,
-        hidden=torch.zeros(count),
+        hidden=(dice.uniforms(0, 1, count) < 2 * motion.vanish)
+        * dice.uniforms(1, 4, count).floor(),
         ended=torch.zeros(count, dtype=torch.bool),
     )
     now.centre, now.angle = _relax(now, crowd, 40 if long else 16)
@@ -161,7 +163,8 @@ def _advance(dice: Dice, now: _Population, motion: Motion, crowd: Crowd) -> None
     fresh = sqrt(1 - motion.persistence**2)
     kick = dice.normals(count, 2) * (motion.speed * crowd.diameter * fresh)
     now.velocity = motion.persistence * now.velocity + kick
-    now.centre = now.centre + now.velocity + torch.tensor(motion.drift)
+    shift = torch.tensor(motion.drift) + motion.jitter * dice.normals(2)
+    now.centre = now.centre + now.velocity + shift
     now.spin = motion.persistence * now.spin + fresh * motion.turn * dice.normals(count)
     now.angle = now.angle + now.spin
     if crowd.family is Family.ROD:
@@ -193,41 +196,49 @@ def _divide(
     first = now.take(mothers)
     axis = torch.stack((first.angle.sin(), first.angle.cos()), dim=-1)
     rods = crowd.family is Family.ROD
-    if rods:
-        share = dice.uniforms(0.42, 0.58, count)
-        total = 2 * first.segment + 2 * first.radius
-        lengths = (total * share, total * (1 - share))
-        offsets = (-total * (1 - share) / 2, total * share / 2)
-        segments = [(length / 2 - first.radius).clamp(min=0.1) for length in lengths]
-        radii = [first.radius, first.radius]
-    else:
-        radii = [first.radius * dice.uniform(0.7, 0.8) for _ in range(2)]
-        gap = first.radius * dice.uniform(0.75, 1.0)
-        offsets = (-gap, gap)
-        segments = [first.segment * 0.7] * 2
+    halves = _halve_rods(dice, first) if rods else _halve_cells(dice, first)
     first_id = now.radius.shape[0] + 1
-    for sister in range(2):
+    for sister, (offset, radius, segment) in enumerate(halves):
         shape = draw_outlines(dice, crowd.family, count)
-        now = now.join(
-            replace(
-                first,
-                centre=first.centre + axis * offsets[sister][:, None],
-                velocity=first.velocity + axis * offsets[sister][:, None] * (0.0 if rods else 0.15),
-                angle=first.angle + (0.0 if rods else pi / 2) + 0.15 * dice.normals(count),
-                radius=radii[sister],
-                segment=segments[sister],
-                modes=shape.modes if not rods else first.modes,
-                elongation=shape.elongation,
-                depth=dice.uniforms(0, 1, count),
-                clock=(0.69 / motion.growth * dice.uniforms(0.9, 1.2, count)).ceil()
-                if rods
-                else torch.full((count,), -1.0),
-            )
+        apart = axis * offset[:, None]
+        if rods:
+            clock = (0.69 / motion.growth * dice.uniforms(0.9, 1.2, count)).ceil()
+        else:
+            clock = torch.full((count,), -1.0)
+        daughters = replace(
+            first,
+            centre=first.centre + apart,
+            velocity=first.velocity + apart * (0.0 if rods else 0.15),
+            angle=first.angle + (0.0 if rods else pi / 2) + 0.15 * dice.normals(count),
+            radius=radius,
+            segment=segment,
+            modes=first.modes if rods else shape.modes,
+            elongation=shape.elongation,
+            depth=dice.uniforms(0, 1, count),
+            clock=clock,
         )
+        now = now.join(daughters)
         for row, mother in enumerate(mothers.tolist()):
             parents[first_id + sister * count + row] = mother + 1
     now.ended = now.ended.index_fill(0, mothers, True)
     return now
+
+
+def _halve_rods(dice: Dice, first: _Population) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Cut rods across: offset along the axis, radius and segment of the two parts."""
+    share = dice.uniforms(0.42, 0.58, first.radius.shape[0])
+    total = 2 * first.segment + 2 * first.radius
+    return [
+        (side * total * (1 - part) / 2, first.radius, (total * part / 2 - first.radius).clamp(0.1))
+        for side, part in ((-1, share), (1, 1 - share))
+    ]
+
+
+def _halve_cells(dice: Dice, first: _Population) -> list[tuple[Tensor, Tensor, Tensor]]:
+    """Split cells in two smaller ones side by side, with the same numbers."""
+    gap = first.radius * dice.uniform(0.75, 1.0)
+    radius = first.radius * dice.uniform(0.7, 0.8)
+    return [(side * gap, radius, first.segment * 0.7) for side in (-1, 1)]
 
 
 def _bodies(history: list[_Population], parents: dict[int, int], *, rods: bool) -> Bodies:

@@ -45,6 +45,8 @@ def illuminate(dice: Dice, image: Tensor, strength: float) -> Tensor:
     vignette = torch.exp(-(y**2 + x**2) * dice.uniform(0.1, 0.8))
     slope = y * dice.uniform(-1, 1) + x * dice.uniform(-1, 1)
     wave = smooth_noise(dice, 1, (height, width), dice.uniform(0.4, 1.5) * max(height, width))[0]
+    flicker = dice.normals(image.shape[0], 1, 1, 1) * dice.pick((0.0, dice.uniform(0, 0.08)))
+    image = image * (1 + flicker.to(image.device)).clamp(min=0.5)
     depth = dice.uniform(0, strength)
     gain = 1 + depth * (vignette - 1 + 0.3 * slope + 0.25 * wave)
     return image * gain.clamp(min=0.15)
@@ -110,9 +112,7 @@ def lose_resolution(dice: Dice, image: Tensor, diameter: float) -> Tensor:
     largest = min(4.0, diameter / 6)
     if largest > 1.2 and dice.chance(0.3):
         factor = dice.uniform(1.2, largest)
-        small = F.interpolate(
-            image, scale_factor=1 / factor, mode="bilinear", antialias=True
-        )
+        small = F.interpolate(image, scale_factor=1 / factor, mode="bilinear", antialias=True)
         mode = dice.pick(("bilinear", "bicubic", "nearest"), (3, 2, 1))
         image = F.interpolate(small, image.shape[-2:], mode=mode)
     if dice.chance(0.1):

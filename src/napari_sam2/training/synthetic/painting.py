@@ -83,9 +83,7 @@ def per_object(scene: ObjectMap, values: Tensor) -> Tensor:
     values = values.to(scene.labels.device)
     if values.ndim == 1:
         return values[scene.labels.long()]
-    return torch.stack(
-        [row[ids.long()] for row, ids in zip(values, scene.labels, strict=True)]
-    )
+    return torch.stack([row[ids.long()] for row, ids in zip(values, scene.labels, strict=True)])
 
 
 def object_texture(dice: Dice, scene: ObjectMap, scale: float, *, calm: bool = True) -> Tensor:
@@ -160,7 +158,8 @@ def core(dice: Dice, scene: ObjectMap, diameter: float, share: tuple[float, floa
         1 within, 0 outside, soft in between; never beyond the object.
     """
     radius = per_object(scene, dice.uniforms(*share, scene.count + 1) * diameter)
-    ragged = 1 + 0.12 * backdrop(dice, scene, 0.5 * diameter)
+    wrinkles = power_noise(dice, (ATLAS_SIZE, ATLAS_SIZE), 2.5, 0.5 * diameter)[None]
+    ragged = 1 + 0.1 * sample_objects(dice, scene, wrinkles)[0]
     steep = 3 / max(0.8, 0.03 * diameter)
     body = torch.sigmoid((radius * ragged - scene.from_centre) * steep)
     return body * (scene.inside * 0.7).clamp(max=1) * (scene.labels > 0)
@@ -212,7 +211,9 @@ def specks(dice: Dice, scene: ObjectMap, diameter: float) -> Tensor:
         columns = torch.arange(size[1], device=dice.device) - size[1] / 2
         distance = rows * float(turn.cos()) + columns * float(turn.sin()) - offset
         distance = distance + 4 * backdrop(dice, scene, 60)
-        light = light + dice.uniform(-0.2, 0.2) * torch.exp(-((distance / dice.uniform(0.7, 2)) ** 2))
+        light = light + dice.uniform(-0.2, 0.2) * torch.exp(
+            -((distance / dice.uniform(0.7, 2)) ** 2)
+        )
     if dice.chance(0.3):
         light = light + dice.uniform(0.01, 0.06) * backdrop(dice, scene, 3 * diameter)
     return light

@@ -3,7 +3,6 @@
 from dataclasses import replace
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from napari_sam2.training.synthetic.dice import Dice
@@ -114,7 +113,7 @@ def _sheet(dice: Dice, options: SceneOptions) -> tuple[ObjectMap, Tensor, float]
 def _bacteria(dice: Dice, options: SceneOptions) -> tuple[ObjectMap, Tensor, float]:
     crowd = draw_crowd(dice, options, BACTERIA, (8, 45))
     crowd = replace(crowd, contact=dice.uniform(0.95, 1.15))
-    whole_colony = dice.chance(0.15)
+    whole_colony = dice.chance(0.08)
     if whole_colony:
         crowd = replace(
             crowd,
@@ -137,17 +136,16 @@ def _bacteria(dice: Dice, options: SceneOptions) -> tuple[ObjectMap, Tensor, flo
         rim = seams(scene.labels, max(0.6, 0.08 * diameter))
         light = light + sign * dice.uniform(0.05, 0.3) * rim
     if whole_colony:
-        scene = replace(scene, labels=_merged(scene.labels, 0.25 * diameter), parents={})
+        scene = replace(scene, labels=_merged(scene.labels, 0.4 * diameter), parents={})
     return scene, light, diameter
 
 
 def _merged(labels: Tensor, reach: float) -> Tensor:
-    """Make one object of all, filling gaps of up to twice `reach` pixels."""
-    width = 2 * max(1, round(reach)) + 1
-    mask = (labels > 0).float()[:, None]
-    grown = F.max_pool2d(mask, width, stride=1, padding=width // 2)
-    closed = 1 - F.max_pool2d(1 - grown, width, stride=1, padding=width // 2)
-    return (torch.maximum(closed, mask)[:, 0] > 0).int()
+    """Make one object of all, filling gaps of about twice `reach` pixels."""
+    mask = labels > 0
+    grown = blur(mask.float(), reach) > 0.15
+    closed = blur(grown.float(), reach) > 0.85
+    return (closed | mask).int()
 
 
 def _small(dice: Dice, options: SceneOptions) -> tuple[ObjectMap, Tensor, float]:

@@ -51,7 +51,9 @@ class _Frame:
     """The objects of one frame that touch the image: numbers and bounding boxes."""
 
     body: Tensor  #: (I,) index of the object
-    pose: Tensor  #: (I, 11) row, column, cos, sin, bend, segment, radius, length, width, rank, pinch
+    pose: (
+        Tensor  #: (I, 11) row, column, cos, sin, bend, segment, radius, length, width, rank, pinch
+    )
     table: Tensor  #: (I * N_ANGLES,)
     low: Tensor  #: (I, 2) first row and column
     extent: Tensor  #: (I, 2) rows and columns

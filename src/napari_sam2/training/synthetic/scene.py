@@ -24,6 +24,7 @@ from napari_sam2.training.synthetic.phase_contrast import phase_contrast
 from napari_sam2.training.synthetic.specimen import Specimen
 from napari_sam2.training.synthetic.tissue import tissue
 
+ATTEMPTS = 4  #: scenes drawn until one holds an object
 MIN_PIXELS = 12  #: fewer visible pixels than this get no label
 
 RENDERERS: dict[Modality, Callable[[Dice, SceneOptions], Specimen]] = {
@@ -73,18 +74,23 @@ def generate_scene(
     Returns
     -------
     Scene
+        Without objects only where several attempts gave none, as very small images or sparse
+        coverage may.
     """
     dice = Dice(generator, device)
     modality = options.modality
     if modality is None:
         modality = dice.pick(list(FREQUENCIES), list(FREQUENCIES.values()))
-    specimen = RENDERERS[modality](dice, options)
+    for _ in range(ATTEMPTS):
+        specimen = RENDERERS[modality](dice, options)
+        labels, parents = _tidy(specimen.labels, specimen.parents)
+        if bool(labels.any()):
+            break
     light = specimen.light
     light = point_spread(dice, light, specimen.max_blur * specimen.diameter)
     light = illuminate(dice, light, specimen.max_shading)
     light = expose(dice, light, specimen.max_noise)
     images = lose_resolution(dice, develop(dice, light), specimen.diameter)
-    labels, parents = _tidy(specimen.labels, specimen.parents)
     return Scene(images.expand(-1, 3, -1, -1).contiguous(), labels, parents, modality)
 
 

@@ -17,6 +17,7 @@ from napari_sam2.training.synthetic.textures import (
     smooth_noise,
 )
 
+STRIP = 32_768  #: pixels looked at in one go; what nine neighbours need then fits the cache
 WRINKLE_GRID = 12  #: samples of the crumpling field per cell spacing
 
 
@@ -54,8 +55,8 @@ def tessellate(dice: Dice, tiling: Tiling, options: SceneOptions) -> ObjectMap:
     -------
     ObjectMap
         `inside` is the distance to the nearest cell border (up to about one spacing), on both
-        sides of it, with the gap counted as part of the cell; `along` and `across` are positions in the tissue at rest,
-        shared by all cells.
+        sides of it, with the gap counted as part of the cell; `along` and `across` are
+        positions in the tissue at rest, shared by all cells.
     """
     spacing = tiling.diameter * sqrt(pi / 4)
     tissue = _tissue(dice, tiling, options, spacing)  # (T, 2, H, W)
@@ -63,10 +64,11 @@ def tessellate(dice: Dice, tiling: Tiling, options: SceneOptions) -> ObjectMap:
     expected = options.size[0] * options.size[1] / spacing**2
     missing = max(tiling.missing, 1 - options.max_objects / expected)
     lattice = _lattice(dice, replace(tiling, missing=missing), material, options.n_frames)
-    frames = [
-        _partition(material[frame], lattice, frame)
-        for frame in range(options.n_frames)
-    ]
+    rows = max(1, STRIP // options.size[1])
+    frames = []
+    for frame, whole in enumerate(material):
+        strips = [_partition(strip, lattice, frame) for strip in whole.split(rows, dim=1)]
+        frames.append([torch.cat(maps) for maps in zip(*strips, strict=True)])
     group, border, centre = (torch.stack(maps) for maps in zip(*frames, strict=True))
     border = border * spacing
     labels = torch.where(border > tiling.gap, group, 0).int()

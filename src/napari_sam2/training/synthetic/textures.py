@@ -41,12 +41,19 @@ def blur(image: Tensor, sigma: float) -> Tensor:
 
 
 def _convolve(image: Tensor, sigma: float) -> Tensor:  # (B, 1, H, W) -> same
-    radius = min(max(1, ceil(2.6 * sigma)), min(image.shape[-2:]) - 1)
-    weights = torch.tensor([exp(-0.5 * (x / sigma) ** 2) for x in range(-radius, radius + 1)])
-    weights = (weights / weights.sum()).to(image)
+    height, width = image.shape[-2:]
+    radius = min(max(1, ceil(2.6 * sigma)), min(height, width) - 1)
+    weights = [exp(-0.5 * (x / sigma) ** 2) for x in range(-radius, radius + 1)]
+    weights = [weight / sum(weights) for weight in weights]
     padded = F.pad(image, (radius,) * 4, mode="reflect")
-    rows = F.conv2d(padded, weights.view(1, 1, 1, -1))
-    return F.conv2d(rows, weights.view(1, 1, -1, 1))
+    # shifted sums: on a CPU many times faster than conv2d with one channel and several frames
+    rows = padded[..., :width] * weights[0]
+    for shift, weight in enumerate(weights[1:], 1):
+        rows.add_(padded[..., shift : shift + width], alpha=weight)
+    columns = rows[..., :height, :] * weights[0]
+    for shift, weight in enumerate(weights[1:], 1):
+        columns.add_(rows[..., shift : shift + height, :], alpha=weight)
+    return columns
 
 
 @lru_cache(maxsize=16)

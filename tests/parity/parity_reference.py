@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from unittest import mock
+
 import torch
+from sam2 import sam2_video_predictor
 from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
 from sam2.modeling.memory_attention import MemoryAttention, MemoryAttentionLayer
@@ -11,6 +14,8 @@ from sam2.modeling.position_encoding import PositionEmbeddingSine
 from sam2.modeling.sam.mask_decoder import MaskDecoder
 from sam2.modeling.sam.transformer import RoPEAttention, TwoWayTransformer
 from sam2.sam2_video_predictor import SAM2VideoPredictor
+
+from napari_sam2.model.sam2 import SAM2
 
 
 def trunk(hiera):
@@ -137,9 +142,7 @@ def mask_decoder(config):
 def _narrow_heads(model, config):
     """Meta's SAM2Base fixes the decoder's hidden widths; ours may be narrower."""
     decoder = mask_decoder(config)
-    decoder.dynamic_multimask_via_stability = (
-        model.sam_mask_decoder.dynamic_multimask_via_stability
-    )
+    decoder.dynamic_multimask_via_stability = model.sam_mask_decoder.dynamic_multimask_via_stability
     model.sam_mask_decoder = decoder
 
 
@@ -147,14 +150,17 @@ def _narrow_heads(model, config):
 def randomize(module, seed=0):
     """Give every parameter a value that matters: fresh ones are often 0, 1 or 1e-6.
 
-    Matrices keep the size of what they multiply, so that no softmax or sigmoid saturates.
+    Matrices keep the size of what they multiply, so that no softmax or sigmoid saturates;
+    mask logits reach about 30, like those of trained models.
     """
     generator = torch.Generator().manual_seed(seed)
     for name, parameter in module.named_parameters():
         noise = torch.randn(parameter.shape, generator=generator)
         if parameter.ndim >= 2 and "embed" not in name and "token" not in name:
             noise /= parameter[0].numel() ** 0.5
-        elif name.endswith(("norm.weight", "gamma")) or ".norm" in name and "weight" in name:
+            if "output_hypernetworks_mlps" in name and "layers.2" in name:
+                noise *= 0.3
+        elif name.endswith(("norm.weight", "gamma")) or (".norm" in name and "weight" in name):
             noise = 1 + 0.2 * noise
         else:
             noise *= 0.3
@@ -167,3 +173,39 @@ def share_weights(ours, theirs, seed=0):
     randomize(theirs, seed)
     ours.load_state_dict(theirs.state_dict())
     return ours.eval(), theirs.eval()
+
+
+def pair(config, *, appears=True, **options):
+    """Our whole model and Meta's, with the same random weights.
+
+    Whether objects appear is set: with random weights it would be a coin toss, and masks of
+    absent objects are all the same.
+    """
+    theirs = video_predictor(config, **options)
+    randomize(theirs)
+    score = theirs.sam_mask_decoder.pred_obj_score_head.layers[-1].bias
+    torch.nn.init.constant_(score, 20.0 if appears else -20.0)
+    ours = SAM2(config)
+    ours.load_state_dict(theirs.state_dict())
+    return ours.eval(), theirs
+
+
+def metas_state(theirs, frames):
+    """Meta's inference state over frames that are in memory, (T, 3, size, size), normalised."""
+    size = frames.shape[-1]
+    with mock.patch.object(
+        sam2_video_predictor, "load_video_frames", return_value=(frames, size, size)
+    ):
+        return theirs.init_state("in memory")
+
+
+def metas_output(state, object_index, frame):
+    """What Meta's predictor keeps of one object on one frame."""
+    outputs = state["output_dict_per_obj"][object_index]
+    return outputs["cond_frame_outputs"].get(frame) or outputs["non_cond_frame_outputs"][frame]
+
+
+def largest_difference(ours, theirs):
+    """Over all elements of two tensors of the same shape."""
+    assert ours.shape == theirs.shape
+    return float((ours.float() - theirs.float()).abs().max()) if ours.numel() else 0.0

@@ -1,0 +1,1 @@
+"""The parts of the dock, one small widget each."""

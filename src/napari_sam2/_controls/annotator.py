@@ -1,0 +1,329 @@
+"""What the dock does: reads the parts, has a worker call the session, and shows the answer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from napari.utils.notifications import show_error
+from qtpy.QtCore import QObject, QTimer
+
+from napari_sam2._controls.bench import Begun, Bench, Task
+from napari_sam2._controls.keys import Keys
+from napari_sam2._controls.prompt_layers import PromptLayers
+from napari_sam2._controls.results import Results
+from napari_sam2._controls.status import explain
+from napari_sam2._layers import read_prompts
+from napari_sam2._worker import Call, Job, Queue
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+
+    from napari_sam2._controls.bench import Written
+    from napari_sam2._controls.image_picker import ImagePicker
+    from napari_sam2._controls.model_picker import ModelPicker
+    from napari_sam2._controls.object_list import ObjectList
+    from napari_sam2._controls.prompt_panel import PromptPanel
+    from napari_sam2._controls.status import Status
+    from napari_sam2._controls.track_panel import TrackPanel
+    from napari_sam2._layers import Stack
+    from napari_sam2.prompts import Candidates, FrameMasks
+
+DEBOUNCE_MS = 100  #: a preview waits until the hand has rested this long
+
+
+@dataclass(frozen=True, eq=False)
+class Panels:
+    """The parts of the dock that are seen."""
+
+    image: ImagePicker
+    model: ModelPicker
+    prompts: PromptPanel
+    objects: ObjectList
+    track: TrackPanel
+    status: Status
+
+
+class Annotator(QObject):
+    """Does what the buttons and keys ask for.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    panels : Panels
+    parent : QObject
+    """
+
+    def __init__(self, viewer: ViewerModel, panels: Panels, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer, self._panels = viewer, panels
+        self._bench = Bench()
+        self._previews, self._tracking, self._edits = Job(), Job(), Queue()
+        self._tracked: Stack | None = None
+        self._is_open = True
+        self.keys = Keys(
+            {
+                "S": self.segment,
+                "Shift-S": self.propagate,
+                "T": self.toggle_sign,
+                "C": self.accept,
+                "Shift-C": self.clear_prompts,
+                "N": self.new_object,
+            }
+        )
+        # Bound while there is something to cancel: otherwise napari finishes shapes with it.
+        self.escape = Keys({"Escape": self.cancel})
+        self.layers = PromptLayers(viewer, panels.prompts.pickers, self.keys, self)
+        self.results = Results(viewer, self.layers, self)
+        self._edited = QTimer(self)
+        self._edited.setSingleShot(True)
+        self._edited.setInterval(DEBOUNCE_MS)
+        self._edited.timeout.connect(self._preview_live)
+        self._connect()
+        self.keys.bind(viewer)
+        self._change_image()
+
+    def segment(self) -> None:
+        """Find the objects that are prompted on this frame, and show them as a preview."""
+        self._preview(again=True)
+
+    def propagate(self) -> None:
+        """Follow the prompted objects, and write them to the labels."""
+        task = self._read()
+        if task is None or self._tracking.is_running:
+            return
+        if not task.prompts:
+            self._panels.status.complain(
+                "Nothing to follow: add a point, a box or an outline first."
+            )
+            return
+        # Previews of frames that are about to be written would come late.
+        self._edited.stop()
+        self._previews.cancel()
+        self._tracked = task.stack
+        self._panels.status.begin(0)
+        self._panels.status.say("Preparing …")
+        self._panels.track.set_running(True)
+        for provider in (self._viewer, *self.layers.layers()):
+            self.escape.bind(provider)
+        route = self._panels.track.route(self._panels.objects.selected())
+        self._tracking.start(
+            Call(
+                partial(self._bench.propagate, task, route),
+                on_step=partial(self._show_tracked, task.stack),
+                on_error=self._fail_tracking,
+                on_done=partial(self._end_tracking, "Done"),
+            )
+        )
+
+    def cancel(self) -> None:
+        """Stop following; what was found stays."""
+        if self._tracking.is_running:
+            self._tracking.cancel()
+            self._end_tracking("Cancelled")
+
+    def accept(self) -> None:
+        """Write the current object's preview on this frame to the labels."""
+        task = self._read()
+        if task is None:
+            return
+        candidates = self.results.candidates(task.stack, task.object_id, task.frame)
+        if candidates is None:
+            self._panels.status.complain(
+                "Nothing to accept: prompt the current object on this frame."
+            )
+            return
+        self._panels.status.say(
+            f"{task.names[task.object_id]} is in the labels of frame {task.frame}."
+        )
+        self.results.forget(task.object_id)
+        self._edit(task.stack, partial(self._bench.accept, task, candidates))
+
+    def clear_prompts(self) -> None:
+        """Remove the current object's prompts from this frame."""
+        task = self._read()
+        if task is not None:
+            self.layers.remove(task.stack, task.object_id, task.frame)
+
+    def new_object(self) -> None:
+        """Begin a new object."""
+        self._panels.objects.begin()
+
+    def toggle_sign(self) -> None:
+        """Change the sign of the selected prompts, or else of the next one."""
+        if not self.layers.flip_selected():
+            self._panels.prompts.set_positive(not self._panels.prompts.positive)
+            self._set_next()
+
+    def shut(self) -> None:
+        """Stop all work, and let go of the viewer, its layers and its keys."""
+        if not self._is_open:
+            return
+        self._is_open = False
+        for work in (self._previews, self._tracking, self._edits):
+            work.cancel()
+        self.escape.release_all()
+        self.keys.release_all()
+        self._viewer.layers.events.removed.disconnect(self._stop_if_removed)
+        self.layers.close()
+        self.results.close()
+        for picker in (self._panels.image.images, *self._panels.prompts.pickers.values()):
+            picker.disconnect_viewer()
+        self._edited.stop()
+
+    def _read(self) -> Task | None:
+        """Read layers and controls at once; say so where they make no sense."""
+        current = self._panels.objects.current()
+        try:
+            stack = self._panels.image.stack()
+            self.layers.split_boxes(stack, current, self._panels.objects.begin)
+            layers = self.layers.layers()
+            reading = read_prompts(stack, self._viewer.dims, layers, current)
+        except ValueError as error:
+            self._panels.status.complain(str(error))
+            return None
+        self._panels.objects.include(reading.prompts)
+        self._panels.status.note("; ".join(reading.notices))
+        return Task(
+            stack=stack,
+            model=self._panels.model.model(),
+            names=self._panels.objects.names(),
+            prompts=reading.prompts,
+            frame=stack.current_frame(self._viewer.dims),
+            object_id=self._panels.objects.current(),
+        )
+
+    def _preview(self, *, again: bool = False) -> None:
+        task = self._read()
+        if task is None:
+            return
+        self.results.keep(task.prompts)
+        if not any(task.frame in by_frame for by_frame in task.prompts.values()):
+            self._previews.cancel()
+            if again:
+                self._panels.status.complain(
+                    "Nothing to segment: add a point, a box or an outline here."
+                )
+            return
+        if not self._bench.device:
+            self._panels.status.say("Loading the model …")
+        self._previews.start(
+            Call(
+                partial(self._bench.segment, task, again=again),
+                on_step=partial(self._show_candidates, task),
+                on_error=self._fail_preview,
+            )
+        )
+
+    def _preview_live(self) -> None:
+        if self._panels.prompts.live.isChecked() and self._panels.image.image() is not None:
+            self._preview()
+
+    def _edit(self, stack: Stack, steps: Any) -> None:
+        show = partial(self._show_written, stack)
+        self._edits.add(Call(steps, on_step=show, on_error=self._fail))
+
+    def _show_candidates(self, task: Task, candidates: Candidates) -> None:
+        self._bench.mark_shown(candidates)
+        self.results.preview(task.stack, candidates)
+        self._panels.model.show_device(self._bench.device)
+        best, count = candidates.best, len(candidates.masks)
+        self._panels.status.say(
+            f"{task.names[best.object_id]}, frame {candidates.frame}: predicted IoU {best.iou:.2f}"
+            + (f", the best of {count} candidates" if count > 1 else "")
+        )
+
+    def _show_tracked(self, stack: Stack, step: Begun | FrameMasks) -> None:
+        if isinstance(step, Begun):
+            self._panels.model.show_device(self._bench.device)
+            self.results.begin(stack, step.labels)
+            self._panels.status.begin(step.total)
+            self._panels.status.say("Following …")
+        else:
+            self.results.take(stack, step)
+            self._panels.status.advance()
+
+    def _show_written(self, stack: Stack, step: Written) -> None:
+        self.results.show_labels(stack, step.labels)
+
+    def _end_tracking(self, how: str) -> None:
+        self._panels.status.end(how)
+        self._panels.track.set_running(False)
+        self.escape.release_all()
+        self.results.refresh_all()
+        self._tracked = None
+
+    def _fail_tracking(self, error: Exception) -> None:
+        self._end_tracking("Failed")
+        self._fail(error)
+
+    def _fail_preview(self, error: Exception) -> None:
+        if isinstance(error, ValueError):
+            self._panels.status.complain(explain(error))  # a prompt to mend: no need for a pop-up
+        else:
+            self._fail(error)
+
+    def _fail(self, error: Exception) -> None:
+        self._panels.status.complain(explain(error))
+        show_error(explain(error))
+
+    def _remove_object(self, object_id: int) -> None:
+        self.results.forget(object_id)
+        if self._panels.image.image() is None:
+            return
+        self.layers.remove(self._panels.image.stack(), object_id)
+        task = self._read()
+        if task is not None:
+            self._edit(task.stack, partial(self._bench.synchronise, task))
+
+    def _change_image(self) -> None:
+        image = self._panels.image.image()
+        self._panels.track.set_n_frames(1 if image is None else self._panels.image.stack().n_frames)
+        self._start_over()
+
+    def _start_over(self) -> None:
+        self._previews.cancel()
+        self.results.forget_all()
+        self._edited.start()
+
+    def _set_next(self, object_id: int = 0) -> None:
+        self.layers.set_next(self._panels.objects.current(), self._panels.prompts.positive)
+
+    def _take_tool(self, tool: str) -> None:
+        try:
+            self.layers.take_up(tool, self._panels.image.stack())
+        except ValueError as error:
+            self._panels.prompts.show_tool("")
+            self._panels.status.complain(str(error))
+
+    def _stop_if_removed(self, event: Any) -> None:
+        if self._tracked is not None and event.value is self._tracked.image:
+            self.cancel()
+        self.escape.release(event.value)
+
+    def _show_labels_colors(self, layer: Any) -> None:
+        self._panels.objects.use_colors(layer.colormap.map)
+
+    def _connect(self) -> None:
+        panels = self._panels
+        self.layers.edited.connect(self._edited.start)
+        self.layers.object_picked.connect(panels.objects.make_current)
+        self.layers.tool_changed.connect(panels.prompts.show_tool)
+        self.results.labels_shown.connect(self._show_labels_colors)
+        panels.objects.current_changed.connect(self._set_next)
+        panels.objects.removed.connect(self._remove_object)
+        panels.image.changed.connect(self._change_image)
+        panels.model.changed.connect(self._start_over)
+        panels.prompts.tool_taken.connect(self._take_tool)
+        panels.prompts.tool_put_down.connect(self.layers.put_down)
+        self._viewer.layers.events.removed.connect(self._stop_if_removed)
+        for button, action in (
+            (panels.prompts.sign_button, self.toggle_sign),
+            (panels.prompts.clear_button, self.clear_prompts),
+            (panels.track.segment_button, self.segment),
+            (panels.track.propagate_button, self.propagate),
+            (panels.track.cancel_button, self.cancel),
+            (panels.track.accept_button, self.accept),
+        ):
+            button.clicked.connect(lambda checked=False, action=action: action())

@@ -1,0 +1,81 @@
+"""Which model to use."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtWidgets import QComboBox, QLabel, QWidget
+
+from napari_sam2._controls.forms import Form
+from napari_sam2.model.checkpoint import cache_folder, find_checkpoint
+from napari_sam2.model.config import config_names, load_config
+
+if TYPE_CHECKING:
+    from qtpy.QtGui import QStandardItem, QStandardItemModel
+
+    from napari_sam2.model.sam2 import SAM2
+
+EMBEDDED = "sam2.1_hiera_nano"  #: comes with the package
+
+
+class ModelPicker(QWidget):
+    """Offers every known model; those whose weights are not here are grey, and say why.
+
+    Parameters
+    ----------
+    model : SAM2, optional
+        A loaded model, offered first.
+    """
+
+    changed = Signal()
+
+    def __init__(self, model: SAM2 | None = None, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.names = QComboBox()
+        self.names.setSizeAdjustPolicy(
+            QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
+        )
+        self.names.setMinimumContentsLength(12)
+        self.names.setToolTip(
+            "Larger models are more careful and slower. It is loaded when it is first needed."
+        )
+        self._device = QLabel()
+        self._device.setObjectName("device")
+        self._device.setToolTip("Where the model computes")
+        form = Form(self)
+        form.add("Model", self.names)
+        form.add("Device", self._device)
+        if model is not None:
+            self.names.addItem(model.config.name, model)
+        for name in sorted(config_names(), key=lambda name: (name != EMBEDDED, name)):
+            self._offer(name)
+        self._choose_first()
+        self.show_device("")
+        self.names.currentIndexChanged.connect(self.changed)
+
+    def model(self) -> str | SAM2:
+        """Give the name of the chosen model, or the model itself if it was loaded elsewhere."""
+        return cast("str | SAM2", self.names.currentData())
+
+    def show_device(self, device: str) -> None:
+        """Say where the model computes; nothing if it is not loaded yet."""
+        self._device.setText(device or "loaded on first use")
+        self._device.setEnabled(bool(device))
+
+    def _offer(self, name: str) -> None:
+        config = load_config(name)
+        self.names.addItem(config.name, name)
+        if find_checkpoint(config) is None:
+            index = self.names.count() - 1
+            self._item(index).setEnabled(False)
+            why = f"Not on this computer: put {config.checkpoint} into\n{cache_folder()}"
+            self.names.setItemData(index, why, Qt.ItemDataRole.ToolTipRole)
+
+    def _choose_first(self) -> None:
+        """Choose the first model that is here; without any, the embedded one says what to do."""
+        here = [i for i in range(self.names.count()) if self._item(i).isEnabled()]
+        self.names.setCurrentIndex(here[0] if here else 0)
+
+    def _item(self, index: int) -> QStandardItem:
+        return cast("QStandardItem", cast("QStandardItemModel", self.names.model()).item(index))

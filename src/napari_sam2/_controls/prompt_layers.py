@@ -1,0 +1,244 @@
+"""The layers that prompts are drawn on: made, followed, edited."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Points, Shapes
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2._layers import (
+    OBJECT,
+    POSITIVE,
+    alignment,
+    column,
+    extra_boxes,
+    prompts_of,
+)
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari.components import ViewerModel
+
+    from napari_sam2._controls.keys import Keys
+    from napari_sam2._controls.layer_picker import LayerPicker
+    from napari_sam2._layers import Stack
+
+GREEN, RED = "#00b10c", "#d30700"
+NAMES = {Points: "SAM 2 points", Shapes: "SAM 2 shapes"}
+#: What draws each kind of prompt: the layer, and its mode.
+TOOLS = {
+    "point": (Points, "add"),
+    "box": (Shapes, "add_rectangle"),
+    "outline": (Shapes, "add_polygon_lasso"),
+}
+
+
+class PromptLayers(QObject):
+    """Follows one Points and one Shapes layer, made when a tool is taken up.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    pickers : mapping of type to LayerPicker
+        Where the user chooses layers of their own.
+    keys : Keys
+        Bound on the layers, for a layer's keys win over the viewer's.
+    """
+
+    edited = Signal()
+    object_picked = Signal(int)  #: the object of points that were selected
+    tool_changed = Signal(str)  #: one of `TOOLS`, or empty
+
+    def __init__(
+        self, viewer: ViewerModel, pickers: Mapping[type, LayerPicker], keys: Keys, parent: QObject
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._pickers, self._keys = viewer, pickers, keys
+        self._followed: dict[type, Any] = dict.fromkeys(pickers)
+        self._next = {OBJECT: 1, POSITIVE: True}
+        for kind, picker in pickers.items():
+            picker.picked.connect(lambda layer, kind=kind: self._follow(kind, layer))
+            self._adopt(kind)
+        viewer.layers.selection.events.active.connect(self._tell_tool)
+
+    def layers(self) -> list[Points | Shapes]:
+        """Give the layers that are there."""
+        return [layer for layer in self._followed.values() if layer is not None]
+
+    def take_up(self, tool: str, stack: Stack) -> None:
+        """Make a tool ready to draw with, and its layer if need be."""
+        kind, mode = TOOLS[tool]
+        if self._followed[kind] is None:
+            layer = _new_layer(kind, stack, self._next)
+            self._viewer.add_layer(layer)
+            self._pickers[kind].pick(layer)
+        layer = self._followed[kind]
+        layer.visible = True
+        self._viewer.layers.selection.active = layer
+        layer.mode = mode
+
+    def put_down(self) -> None:
+        """Go back to moving the image."""
+        for layer in self.layers():
+            layer.mode = "pan_zoom"
+
+    def set_next(self, object_id: int, positive: bool) -> None:
+        """Say whose the next prompts are, and of which sign."""
+        self._next = {OBJECT: object_id, POSITIVE: positive}
+        for layer in self.layers():
+            self._set_defaults(layer)
+
+    def flip_selected(self) -> bool:
+        """Change the sign of selected prompts; tell whether there were any."""
+        flipped = False
+        for layer in self.layers():
+            # A point that was just added is selected too, but it is not meant.
+            selected = list(layer.selected_data) if layer.mode in {"select", "direct"} else []
+            if selected and _has_columns(layer):
+                signs = np.array(column(layer, POSITIVE, True))
+                signs[selected] = ~signs[selected]
+                _set_column(layer, POSITIVE, signs)
+                flipped = True
+        return flipped
+
+    def split_boxes(self, stack: Stack, default: int, begin: Any) -> None:
+        """Give every box beyond the first of an object and a frame to a new object.
+
+        Parameters
+        ----------
+        stack : Stack
+        default : int
+            The object of boxes that do not name one.
+        begin : callable
+            Begins an object and gives its id.
+        """
+        shapes = self._followed[Shapes]
+        if shapes is None or not _has_columns(shapes):
+            return
+        for index in extra_boxes(stack, self._viewer.dims, shapes, default):
+            owners = column(shapes, OBJECT, default)
+            owners[index] = begin()
+            _set_column(shapes, OBJECT, np.array(owners))
+
+    def remove(self, stack: Stack, object_id: int, frame: int | None = None) -> None:
+        """Remove an object's prompts, from one frame or from all."""
+        for layer in self.layers():
+            found = prompts_of(stack, self._viewer.dims, layer, object_id, frame)
+            if found:
+                layer.selected_data = set(found)
+                layer.remove_selected()
+
+    def close(self) -> None:
+        """Let go of all layers."""
+        self._viewer.layers.selection.events.active.disconnect(self._tell_tool)
+        for kind in self._followed:
+            self._follow(kind, None)
+
+    def _adopt(self, kind: type) -> None:
+        """Go on with the layer of an earlier dock."""
+        named = [layer for layer in self._viewer.layers if layer.name == NAMES[kind]]
+        for layer in named:
+            if isinstance(layer, kind) and _has_columns(layer):
+                self._pickers[kind].pick(layer)
+
+    def _follow(self, kind: type, layer: Any) -> None:
+        old, self._followed[kind] = self._followed[kind], layer
+        if old is not None:
+            for event, handler in self._handlers(old):
+                event.disconnect(handler)
+            self._keys.release(old)
+        if layer is not None:
+            for event, handler in self._handlers(layer):
+                event.connect(handler)
+            self._keys.bind(layer)
+            self._set_defaults(layer)
+        self._tell_tool()
+        self.edited.emit()
+
+    def _handlers(self, layer: Any) -> list[tuple[Any, Any]]:
+        events = layer.events
+        handlers = [
+            (events.data, self._tell_edited),
+            (events.features, self._tell_edited),
+            (events.mode, self._tell_tool),
+        ]
+        if isinstance(layer, Points):
+            handlers.append((events.feature_defaults, self._keep_defaults))
+        return handlers
+
+    def _set_defaults(self, layer: Any) -> None:
+        if _has_columns(layer) and _defaults(layer) != self._next:
+            layer.feature_defaults = self._next
+
+    def _keep_defaults(self, event: Any) -> None:
+        """Follow the object of points that are selected, but not their sign."""
+        if not _has_columns(event.source) or _defaults(event.source) == self._next:
+            return
+        self.object_picked.emit(_defaults(event.source)[OBJECT])
+        self._set_defaults(event.source)
+
+    def _tell_edited(self, event: Any) -> None:
+        self.edited.emit()
+
+    def _tell_tool(self, event: Any = None) -> None:
+        active = self._viewer.layers.selection.active
+        for tool, (kind, mode) in TOOLS.items():
+            if active is not None and active is self._followed[kind] and active.mode == mode:
+                self.tool_changed.emit(tool)
+                return
+        self.tool_changed.emit("")
+
+
+def _has_columns(layer: Any) -> bool:
+    return {OBJECT, POSITIVE} <= set(layer.features)
+
+
+def _defaults(layer: Any) -> dict[str, Any]:
+    defaults = layer.feature_defaults.iloc[0]
+    return {OBJECT: int(defaults[OBJECT]), POSITIVE: bool(defaults[POSITIVE])}
+
+
+def _set_column(layer: Any, name: str, values: np.ndarray) -> None:
+    features = layer.features.copy()
+    features[name] = values
+    layer.features = features
+    layer.refresh_colors()
+
+
+def _new_layer(kind: type, stack: Stack, defaults: dict[str, Any]) -> Points | Shapes:
+    """Make an empty layer, in the image's pixels."""
+    image, edge = stack.image, min(stack.shape)
+    features = {OBJECT: np.empty(0, dtype=int), POSITIVE: np.empty(0, dtype=bool)}
+    common = {
+        "ndim": image.ndim,
+        "name": NAMES[kind],
+        "features": features,
+        # The first value to be seen gets the first colour of a Shapes layer.
+        "feature_defaults": {OBJECT: defaults[OBJECT], POSITIVE: True},
+        **alignment(image),
+    }
+    if kind is Shapes:
+        layer = Shapes(
+            None,
+            edge_color=POSITIVE,
+            edge_color_cycle=[GREEN, RED],
+            face_color="transparent",
+            edge_width=edge / 200,
+            **common,
+        )
+    else:
+        layer = Points(
+            None,
+            face_color=POSITIVE,
+            face_color_cycle={True: GREEN, False: RED},
+            border_color="white",
+            border_width=0.12,
+            size=edge / 40,
+            canvas_size_limits=(9, 16),
+            **common,
+        )
+    layer.feature_defaults = defaults
+    return layer

@@ -1,0 +1,119 @@
+"""The tools to prompt with."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from napari.layers import Points, Shapes
+from qtpy.QtCore import Signal
+from qtpy.QtGui import QColor
+from qtpy.QtWidgets import (
+    QButtonGroup,
+    QCheckBox,
+    QHBoxLayout,
+    QPushButton,
+    QVBoxLayout,
+    QWidget,
+)
+from superqt import QCollapsible
+
+from napari_sam2._controls.forms import Form
+from napari_sam2._controls.layer_picker import LayerPicker
+from napari_sam2._controls.prompt_layers import GREEN, NAMES, RED
+from napari_sam2._controls.swatch import SWATCH, swatch
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from qtpy.QtWidgets import QLayout
+
+TOOL_TIPS = {
+    "point": "Click on the object; with the sign at negative, beside it",
+    "box": "Drag a box around an object.\n"
+    "If the object has a box on this frame, the next box begins a new object:\n"
+    "draw several boxes, and have several objects.",
+    "outline": "Draw around the object by hand: the outline is taken as its mask.\n"
+    "Polygons of the shapes layer count too.",
+}
+
+
+class PromptPanel(QWidget):
+    """Tools, the sign of the next point, and which layers to read."""
+
+    tool_taken = Signal(str)
+    tool_put_down = Signal()
+
+    def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self._positive = True
+        self.tools = {tool: QPushButton(tool.capitalize()) for tool in TOOL_TIPS}
+        self._group = QButtonGroup(self)
+        self._group.setExclusive(False)
+        for tool, button in self.tools.items():
+            button.setCheckable(True)
+            button.setToolTip(TOOL_TIPS[tool])
+            self._group.addButton(button)
+            button.clicked.connect(lambda checked, tool=tool: self._take(tool, checked))
+        self.sign_button = QPushButton()
+        self.clear_button = QPushButton("Clear (Shift-C)")
+        self.clear_button.setToolTip("Remove the current object's prompts from this frame")
+        self.live = QCheckBox("Preview after every change")
+        self.live.setChecked(True)
+        self.live.setToolTip("Otherwise the preview waits for S")
+        self.pickers = {
+            kind: LayerPicker(viewer, kind, placeholder=name) for kind, name in NAMES.items()
+        }
+        self._lay_out()
+        self.set_positive(True)
+
+    @property
+    def positive(self) -> bool:
+        """Whether the next point is on the object."""
+        return self._positive
+
+    def set_positive(self, positive: bool) -> None:
+        """Choose the sign of the next point."""
+        self._positive = positive
+        self.sign_button.setText("Positive (T)" if positive else "Negative (T)")
+        self.sign_button.setIcon(swatch(QColor(GREEN if positive else RED), corner=SWATCH / 2))
+        self.sign_button.setToolTip(
+            f"The next point is {'on the object' if positive else 'beside the object'}.\n"
+            "T changes it; where prompts are selected with the arrow tool, it changes theirs."
+        )
+
+    def show_tool(self, tool: str) -> None:
+        """Press the button of the tool in hand; none if empty."""
+        for name, button in self.tools.items():
+            button.setChecked(name == tool)
+
+    def _take(self, tool: str, checked: bool) -> None:
+        if checked:
+            self.tool_taken.emit(tool)
+        else:
+            self.tool_put_down.emit()
+
+    def _lay_out(self) -> None:
+        tools = QHBoxLayout()
+        for button in self.tools.values():
+            tools.addWidget(button, 1)
+        row = QHBoxLayout()
+        row.addWidget(self.sign_button, 1)
+        row.addWidget(self.clear_button, 1)
+        own = QWidget()
+        form = Form(own)
+        form.add("Points", self.pickers[Points])
+        form.add("Shapes", self.pickers[Shapes])
+        own.setToolTip(
+            "Prompts may come from layers of your own. The features 'object' and 'positive' are\n"
+            "read where they are; without them, all is positive and of the current object."
+        )
+        folded = QCollapsible("Read prompts from …")
+        folded.setToolTip(own.toolTip())
+        folded.addWidget(own)
+        for nested in (folded, folded.content()):
+            cast("QLayout", nested.layout()).setContentsMargins(0, 0, 0, 0)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(tools)
+        layout.addLayout(row)
+        layout.addWidget(self.live)
+        layout.addWidget(folded)

@@ -1,0 +1,93 @@
+"""What is going on: one line of text and a bar."""
+
+from __future__ import annotations
+
+from time import monotonic
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
+
+ERROR_COLOR = "#e0442e"  #: reads on dark and on light
+
+
+class Status(QWidget):
+    """Says what was found, what went wrong, and how long it will take."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.label = QLabel()
+        self.label.setWordWrap(True)
+        self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
+        self.label.setMinimumHeight(2 * self.label.fontMetrics().lineSpacing())
+        self.label.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._note = QLabel()
+        self._note.setWordWrap(True)
+        self._note.hide()
+        self.bar = QProgressBar()
+        self.bar.setToolTip("Frames done, and the time left")
+        self.bar.hide()
+        self._began = 0.0
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self.bar)
+        layout.addWidget(self.label)
+        layout.addWidget(self._note)
+
+    def say(self, text: str) -> None:
+        """Show a line."""
+        self._show(text, wrong=False)
+
+    def complain(self, text: str) -> None:
+        """Show a line that wants attention."""
+        self._show(text, wrong=True)
+
+    def note(self, text: str) -> None:
+        """Keep a remark below whatever is shown; empty for none."""
+        self._note.setText(text)
+        self._note.setVisible(bool(text))
+
+    def begin(self, total: int) -> None:
+        """Show an empty bar of so many frames; a busy one for none."""
+        self._began = monotonic()
+        self.bar.setRange(0, total)
+        self.bar.setValue(0)
+        self.bar.setFormat("" if total == 0 else f"0 / {total} frames")
+        self.bar.show()
+
+    def advance(self) -> None:
+        """Count one frame."""
+        done, total = self.bar.value() + 1, self.bar.maximum()
+        left = (monotonic() - self._began) / done * (total - done)
+        self.bar.setValue(done)
+        self.bar.setFormat(f"{done} / {total} frames, {_duration(left)} left")
+
+    def end(self, how: str) -> None:
+        """Take the bar away, and say how it ended and how far it came."""
+        if not self.bar.isHidden():
+            took = _duration(monotonic() - self._began)
+            self.say(f"{how}: {self.bar.value()} of {self.bar.maximum()} frames in {took}.")
+        self.bar.hide()
+
+    def _show(self, text: str, *, wrong: bool) -> None:
+        self.label.setStyleSheet(f"color: {ERROR_COLOR};" if wrong else "")
+        self.label.setText(text)
+
+
+def _duration(seconds: float) -> str:
+    """Say how long, e.g. ``8 s`` or ``3 min``."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def explain(error: Exception) -> str:
+    """Say what stopped the work, for the user."""
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return (
+            f"The device ran out of memory ({error}). Choose a smaller model, or follow fewer "
+            "objects at a time."
+        )
+    if isinstance(error, (ValueError, IndexError)):
+        return str(error)
+    return f"{type(error).__name__}: {error}"

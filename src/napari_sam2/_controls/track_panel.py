@@ -1,0 +1,98 @@
+"""How far to follow objects, and the buttons that do it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from qtpy.QtCore import Qt
+from qtpy.QtWidgets import (
+    QComboBox,
+    QGridLayout,
+    QHBoxLayout,
+    QLabel,
+    QPushButton,
+    QSpinBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2._controls.bench import Route
+from napari_sam2._controls.forms import Form
+
+if TYPE_CHECKING:
+    from napari_sam2._controls.bench import Direction
+
+
+class TrackPanel(QWidget):
+    """Direction, range and objects of a run; the buttons are connected by the dock."""
+
+    def __init__(self, parent: QWidget | None = None) -> None:
+        super().__init__(parent)
+        self.direction = QComboBox()
+        for text, value in (
+            ("Forward →", "forward"),
+            ("← Backward", "backward"),
+            ("← Both →", "both"),
+        ):
+            self.direction.addItem(text, value)
+        self.direction.setToolTip(
+            "Forward from the first prompted frame, backward from the last, or both ways"
+        )
+        self.objects = QComboBox()
+        self.objects.addItem("All objects", False)
+        self.objects.addItem("Selected objects", True)
+        self.objects.setToolTip("Objects that are not followed stay as they are")
+        self.first, self.last = QSpinBox(), QSpinBox()
+        self.first.setToolTip("The first frame that may change")
+        self.last.setToolTip("The last frame that may change")
+        self.segment_button = QPushButton("Segment frame (S)")
+        self.segment_button.setToolTip("Find the prompted objects on this frame, as a preview")
+        self.propagate_button = QPushButton("Propagate (Shift-S)")
+        self.propagate_button.setToolTip("Follow the prompted objects through the frames above")
+        self.cancel_button = QPushButton("Cancel (Esc)")
+        self.cancel_button.setToolTip("Stop after this frame; what was found stays")
+        self.accept_button = QPushButton("Accept (C)")
+        self.accept_button.setToolTip("Write the current object's preview into the labels")
+        self._lay_out()
+        self.set_running(False)
+
+    def route(self, selected: tuple[int, ...]) -> Route:
+        """Read where to go; `selected` are the objects that are selected."""
+        return Route(
+            direction=cast("Direction", self.direction.currentData()),
+            start=self.first.value(),
+            stop=self.last.value() + 1,
+            objects=selected if self.objects.currentData() else None,
+        )
+
+    def set_n_frames(self, n_frames: int) -> None:
+        """Offer so many frames, all of them to begin with."""
+        for box, value in ((self.first, 0), (self.last, n_frames - 1)):
+            box.setRange(0, n_frames - 1)
+            box.setValue(value)
+        for widget in (self.first, self.last, self.direction):
+            widget.setEnabled(n_frames > 1)
+
+    def set_running(self, running: bool) -> None:
+        """Make the buttons agree with what is going on."""
+        self.propagate_button.setEnabled(not running)
+        self.cancel_button.setEnabled(running)
+
+    def _lay_out(self) -> None:
+        frames = QHBoxLayout()
+        frames.addWidget(self.first, 1)
+        frames.addWidget(QLabel("to"), 0, Qt.AlignmentFlag.AlignCenter)
+        frames.addWidget(self.last, 1)
+        form = Form()
+        form.add("Direction", self.direction)
+        form.add("Frames", frames)
+        form.add("Follow", self.objects)
+        buttons = QGridLayout()
+        buttons.addWidget(self.segment_button, 0, 0)
+        buttons.addWidget(self.accept_button, 0, 1)
+        buttons.addWidget(self.propagate_button, 1, 0)
+        buttons.addWidget(self.cancel_button, 1, 1)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addLayout(form)
+        layout.addLayout(buttons)

@@ -1,0 +1,342 @@
+"""napari layers to prompts, masks to layers: the only file that knows world coordinates."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Labels, Points, Shapes
+from napari.utils.colormaps import label_colormap
+from napari.utils.transforms import Affine
+from skimage.draw import polygon2mask
+
+from napari_sam2.predictors.frames import View
+from napari_sam2.prompts import BoxPrompt, FrameMasks, MaskPrompt, PointPrompt, Prompt
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+
+    from napari.components import Dims
+    from napari.layers import Image, Layer
+
+OBJECT, POSITIVE = "object", "positive"  #: feature columns of the prompt layers
+PREVIEW_DTYPE = np.dtype(np.uint16)
+SMALLEST_BOX = 1.0  #: pixels; a click in box mode leaves a smaller one behind
+
+
+@dataclass(frozen=True, eq=False)
+class Stack:
+    """An image layer as it is played: along one axis, with all others but two held."""
+
+    image: Image
+    data: Any  #: what the layer shows; of a pyramid, the full resolution
+    view: View
+
+    @property
+    def axis(self) -> int | None:
+        """The axis that is played; None for a single image."""
+        return None if self.image.ndim == 2 else self.view.axis
+
+    @property
+    def held(self) -> Mapping[int, int]:
+        """Position on every axis that is neither played nor seen."""
+        return self.view.held or {}
+
+    @cached_property
+    def seen(self) -> tuple[int, int]:
+        """The axes of rows and columns."""
+        axes = range(self.image.ndim)
+        rows, columns = (i for i in axes if i not in self.held and i != self.axis)
+        return rows, columns
+
+    @property
+    def n_frames(self) -> int:
+        """How many frames there are."""
+        return 1 if self.axis is None else int(self.data.shape[self.axis])
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(H, W) of a frame, in pixels."""
+        rows, columns = self.seen
+        return int(self.data.shape[rows]), int(self.data.shape[columns])
+
+    def same_place(self, other: Stack | None) -> bool:
+        """Whether pixels of frames are the same pixels in the other."""
+        return (
+            other is not None
+            and self.image is other.image
+            and self.data is other.data
+            and (self.axis, self.held) == (other.axis, other.held)
+        )
+
+    def same_pixels(self, other: Stack | None) -> bool:
+        """Whether the model would see the same."""
+        return other is not None and self.same_place(other) and self.view == other.view
+
+    def current_frame(self, dims: Dims) -> int:
+        """Give the frame that the viewer is at."""
+        if self.axis is None:
+            return 0
+        return _position(self.image, self.data, dims)[self.axis]
+
+    def is_shown(self, dims: Dims, frame: int) -> bool:
+        """Whether the viewer shows the frame, or part of it."""
+        played = None if self.axis is None else self.axis + dims.ndim - self.image.ndim
+        return played in dims.displayed or self.current_frame(dims) == frame
+
+
+@dataclass(frozen=True)
+class Reading:
+    """What prompt layers say about a stack."""
+
+    prompts: dict[int, dict[int, tuple[Prompt, ...]]]  #: by object, then by frame
+    notices: tuple[str, ...] = ()  #: what was left out, for the user
+
+
+def read_stack(image: Image, dims: Dims, axis: int = 0) -> Stack:
+    """Read how an image layer is looked at.
+
+    Parameters
+    ----------
+    image : Image
+    dims : Dims
+        The viewer's; axes that are neither played nor displayed are held where it is.
+    axis : int
+        The axis to play.
+    """
+    data = image.data[0] if image.multiscale else image.data
+    offset = dims.ndim - image.ndim
+    others = [i for i in range(image.ndim) if i != axis or image.ndim == 2]
+    # Displayed axes are rows and columns; where that leaves a choice, the last ones are.
+    ranked = sorted(others, key=lambda i: (i + offset in dims.displayed, i))
+    at = _position(image, data, dims)
+    # napari applies neither contrast limits nor gamma to colour.
+    limits = (0.0, 1.0) if np.dtype(data.dtype).kind == "f" else None
+    if not image.rgb:
+        low, high = image.contrast_limits
+        limits = (float(low), float(high))
+    view = View(
+        axis=axis,
+        held={i: at[i] for i in sorted(ranked[:-2])},
+        rgb=image.rgb,
+        contrast_limits=limits,
+        gamma=1.0 if image.rgb else float(image.gamma),
+    )
+    return Stack(image, data, view)
+
+
+def read_prompts(
+    stack: Stack, dims: Dims, layers: Iterable[Points | Shapes], object_id: int
+) -> Reading:
+    """Express every point and shape in the stack's own pixels, whatever the layers' transforms.
+
+    Layers with fewer axes than the image speak of where the viewer is.
+
+    Parameters
+    ----------
+    stack : Stack
+    dims : Dims
+        The viewer's.
+    layers : iterable of Points or Shapes
+    object_id : int
+        The object of prompts that do not name one.
+
+    Raises
+    ------
+    ValueError
+        If a prompt or a feature makes no sense.
+    """
+    found: dict[int, dict[int, list[Prompt]]] = defaultdict(lambda: defaultdict(list))
+    notices: list[str] = []
+    for layer in layers:
+        read = _read_points if isinstance(layer, Points) else _read_shapes
+        for one, prompt in read(stack, dims, layer, object_id, notices):
+            found[one][prompt.frame].append(prompt)
+    return Reading(
+        {i: {frame: tuple(p) for frame, p in sorted(by.items())} for i, by in found.items()},
+        tuple(notices),
+    )
+
+
+def prompts_of(
+    stack: Stack, dims: Dims, layer: Points | Shapes, object_id: int, frame: int | None = None
+) -> list[int]:
+    """Find the points or shapes of an object, or of no one by name, on one frame or on all."""
+    owners = column(layer, OBJECT, object_id)
+    found = []
+    for index, vertices in enumerate(_vertices(layer)):
+        frames, _, here = _locate(stack, dims, layer, vertices)
+        if owners[index] == object_id and (frame is None or (here.all() and frame in frames)):
+            found.append(index)
+    return found
+
+
+def extra_boxes(stack: Stack, dims: Dims, shapes: Shapes, default: int) -> list[int]:
+    """Find the boxes whose object has an earlier box on the same frame."""
+    owners, taken, extra = column(shapes, OBJECT, default), set(), []
+    for index, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
+        frames, _, here = _locate(stack, dims, shapes, vertices)
+        if kind in {"rectangle", "ellipse"} and here.all():
+            where = (owners[index], int(frames[0]))
+            if where in taken:
+                extra.append(index)
+            taken.add(where)
+    return extra
+
+
+def column(layer: Points | Shapes, name: str, default: int | bool) -> list[Any]:
+    """Read a feature of every point or shape; the default where it is missing."""
+    if name not in layer.features:
+        return [default] * len(layer.data)
+    convert = type(default)
+    try:
+        return [default if value != value else convert(value) for value in layer.features[name]]
+    except (TypeError, ValueError) as error:
+        raise ValueError(
+            f"The feature {name!r} of {layer.name!r} must hold {convert.__name__}s ({error})."
+        ) from error
+
+
+def alignment(image: Image) -> dict[str, Any]:
+    """Give the arguments that place a new layer exactly on the image."""
+    return {
+        "scale": image.scale,
+        "translate": image.translate,
+        "rotate": image.rotate,
+        "shear": image.shear,
+        "affine": image.affine.affine_matrix,
+        "units": image.units,
+        "axis_labels": image.axis_labels,
+    }
+
+
+def label_colors() -> Any:
+    """Give the colours of objects: bright ones first, none of them the prompts' red or green."""
+    return label_colormap(49, seed=0.57)
+
+
+def new_labels(stack: Stack, data: Any, name: str) -> Labels:
+    """Make a layer for results, on the image."""
+    return Labels(data, name=name, colormap=label_colors(), **alignment(stack.image))
+
+
+def new_preview(stack: Stack, name: str) -> Labels:
+    """Make an empty layer for one frame; see `write_preview`."""
+    shape = [1] * stack.image.ndim
+    for axis, size in zip(stack.seen, stack.shape, strict=True):
+        shape[axis] = size
+    return new_labels(stack, np.zeros(shape, PREVIEW_DTYPE), name)
+
+
+def write_preview(layer: Labels, stack: Stack, masks: FrameMasks) -> None:
+    """Put masks into a layer of one frame, and the layer where the frame is."""
+    image = stack.image
+    origin = np.zeros(image.ndim)
+    for axis, position in stack.held.items():
+        origin[axis] = position
+    if stack.axis is not None:
+        origin[stack.axis] = masks.frame
+    place = Affine(
+        scale=image.scale,
+        translate=image.translate,
+        rotate=image.rotate,
+        shear=image.shear,
+        ndim=image.ndim,
+    )
+    layer.data = masks.labels(PREVIEW_DTYPE).reshape(layer.data.shape)
+    layer.translate = place(origin)
+
+
+def align(layer: Labels, image: Image) -> None:
+    """Follow an image that was moved or scaled since the layer was made."""
+    for name, value in alignment(image).items():
+        if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
+            setattr(layer, name, value)
+
+
+def _read_points(
+    stack: Stack, dims: Dims, points: Points, object_id: int, notices: list[str]
+) -> Iterator[tuple[int, Prompt]]:
+    owners, signs = column(points, OBJECT, object_id), column(points, POSITIVE, True)
+    frames, pixels, here = _locate(stack, dims, points, points.data)
+    for index in np.flatnonzero(here):
+        row, col = pixels[index].tolist()
+        yield owners[index], PointPrompt(int(frames[index]), row, col, signs[index])
+
+
+def _read_shapes(
+    stack: Stack, dims: Dims, shapes: Shapes, object_id: int, notices: list[str]
+) -> Iterator[tuple[int, Prompt]]:
+    owners, signs = column(shapes, OBJECT, object_id), column(shapes, POSITIVE, True)
+    masks: dict[tuple[int, int], np.ndarray] = {}
+    ignored: dict[str, int] = defaultdict(int)
+    for index, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
+        frames, pixels, here = _locate(stack, dims, shapes, vertices)
+        if not here.all():
+            continue
+        frame = int(frames[0])
+        if (frames != frame).any():
+            ignored["shapes that reach over several frames"] += 1
+        elif kind in {"path", "line"}:
+            ignored["lines and paths (draw boxes or outlines)"] += 1
+        elif kind == "polygon":
+            mask = masks.setdefault((owners[index], frame), np.zeros(stack.shape, dtype=bool))
+            mask[polygon2mask(stack.shape, pixels)] = signs[index]
+        elif not signs[index]:
+            ignored["negative boxes (use negative points)"] += 1
+        elif np.ptp(pixels, axis=0).min() < SMALLEST_BOX:
+            ignored["boxes thinner than a pixel"] += 1
+        else:
+            corners = (*pixels.min(axis=0).tolist(), *pixels.max(axis=0).tolist())
+            yield owners[index], BoxPrompt(frame, *corners)
+    for (owner, frame), mask in masks.items():
+        # An empty mask would say that the object is not there.
+        if mask.any():
+            yield owner, MaskPrompt(frame, mask)
+        else:
+            ignored["outlines without a pixel of the image"] += 1
+    notices += [f"{count} ignored: {what}" for what, count in ignored.items()]
+
+
+def _vertices(layer: Points | Shapes) -> list[np.ndarray]:
+    return [np.atleast_2d(one) for one in layer.data]
+
+
+def _locate(
+    stack: Stack, dims: Dims, layer: Layer, positions: np.ndarray
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Express positions in a layer's data as frames, pixels (N, 2), and whether on held planes."""
+    image = stack.image
+    world = np.tile(np.asarray(dims.point, dtype=float), (len(positions), 1))
+    matrix, offset = _linear(layer.data_to_world, layer.ndim)
+    # A layer of fewer axes lies in the last ones; on the others it is where the viewer is.
+    world[:, dims.ndim - layer.ndim :] = np.asarray(positions) @ matrix.T + offset
+    matrix, offset = _linear(image.world_to_data, image.ndim)
+    inside = world[:, dims.ndim - image.ndim :] @ matrix.T + offset
+    whole = _whole(inside)
+    frames = np.zeros(len(whole), dtype=int) if stack.axis is None else whole[:, stack.axis]
+    here = np.all([whole[:, i] == at for i, at in stack.held.items()], axis=0)
+    return frames, inside[:, stack.seen], np.broadcast_to(here, len(whole))
+
+
+def _linear(
+    convert: Callable[[np.ndarray], Iterable[float]], ndim: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Give the matrix and offset of a layer's conversion, so that points need no loop."""
+    offset = np.array(tuple(convert(np.zeros(ndim))), dtype=float)
+    columns = [np.array(tuple(convert(unit)), dtype=float) - offset for unit in np.eye(ndim)]
+    return np.stack(columns, axis=1), offset
+
+
+def _position(image: Image, data: Any, dims: Dims) -> list[int]:
+    """Give the pixel that the viewer is at, on every axis."""
+    inside = _whole(np.asarray(image.world_to_data(dims.point)))
+    return [int(i) for i in np.clip(inside, 0, np.array(data.shape[: image.ndim]) - 1)]
+
+
+def _whole(positions: np.ndarray) -> np.ndarray:
+    """Round to the pixel that a position lies in; centres are at integers."""
+    return np.floor(positions + 0.5).astype(int)

@@ -1,0 +1,95 @@
+"""The dock widget: builds the parts, nothing else."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QEvent
+from qtpy.QtWidgets import (
+    QAbstractSpinBox,
+    QComboBox,
+    QGroupBox,
+    QVBoxLayout,
+    QWidget,
+)
+
+from napari_sam2._controls.annotator import Annotator, Panels
+from napari_sam2._controls.forms import VerticalScroll
+from napari_sam2._controls.image_picker import ImagePicker
+from napari_sam2._controls.keys import LettersPassThrough
+from napari_sam2._controls.model_picker import ModelPicker
+from napari_sam2._controls.object_list import ObjectList
+from napari_sam2._controls.prompt_panel import PromptPanel
+from napari_sam2._controls.status import Status
+from napari_sam2._controls.track_panel import TrackPanel
+
+if TYPE_CHECKING:
+    import napari.viewer
+
+    from napari_sam2.model.sam2 import SAM2
+
+
+class AnnotateWidget(QWidget):
+    """Prompt objects on some frames of an image layer, and have them in every frame.
+
+    Parameters
+    ----------
+    viewer : napari.viewer.Viewer
+    model : SAM2, optional
+        A loaded model, offered first.
+    """
+
+    def __init__(self, viewer: napari.viewer.Viewer, *, model: SAM2 | None = None) -> None:
+        super().__init__()
+        # napari gives plugins a proxy, through which a layer is a new object every time.
+        viewer = getattr(viewer, "__wrapped__", viewer)
+        self.panels = Panels(
+            image=ImagePicker(viewer),
+            model=ModelPicker(model),
+            prompts=PromptPanel(viewer),
+            objects=ObjectList(),
+            track=TrackPanel(),
+            status=Status(),
+        )
+        self._letters = LettersPassThrough(self)
+        self._lay_out()
+        self.annotator = Annotator(viewer, self.panels, self)
+        # Called while the widget is being deleted, which a bound method would not be.
+        shut = self.annotator.shut
+        self.destroyed.connect(lambda: shut())
+
+    def changeEvent(self, event: QEvent | None) -> None:
+        """Notice that the dock was closed: napari then takes its content out; called by Qt."""
+        super().changeEvent(event)
+        if event is not None and event.type() == QEvent.Type.ParentChange and not self.parent():
+            self.annotator.shut()
+
+    def closeEvent(self, event: Any) -> None:
+        """Notice the end of a window of its own; called by Qt."""
+        self.annotator.shut()
+        super().closeEvent(event)
+
+    def _lay_out(self) -> None:
+        panels, content = self.panels, QWidget()
+        column = QVBoxLayout(content)
+        column.setContentsMargins(2, 2, 2, 2)
+        for title, parts in (
+            ("Image", (panels.image, panels.model)),
+            ("Prompts", (panels.prompts,)),
+            ("Objects", (panels.objects,)),
+            ("Track", (panels.track,)),
+        ):
+            group = QGroupBox(title)
+            inside = QVBoxLayout(group)
+            for part in parts:
+                inside.addWidget(part)
+            column.addWidget(group)
+        column.addStretch(1)
+        scroll = VerticalScroll(content)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(scroll, 1)
+        layout.addWidget(panels.status)
+        for kind in (QComboBox, QAbstractSpinBox):
+            self._letters.watch(*content.findChildren(kind))
+        self._letters.watch(panels.objects.list)

@@ -1,0 +1,144 @@
+"""One generator in a thread. Knows nothing of SAM 2."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any
+
+from napari.qt.threading import create_worker
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from napari.qt.threading import GeneratorWorker
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def _nothing() -> None:
+    """Do nothing when a job is done."""
+
+
+@dataclass(frozen=True, eq=False)
+class Call:
+    """What to step through in a thread, and who hears of it."""
+
+    steps: Callable[[], Generator[Any, None, None]]
+    on_step: Callable[[Any], None]  #: each step
+    on_error: Callable[[Exception], None]  #: what stopped it, in place of `on_done`
+    on_done: Callable[[], None] = _nothing  #: after the last step
+
+
+@dataclass(frozen=True, slots=True)
+class _Failure:
+    error: Exception
+
+
+def _told(steps: Callable[[], Generator[Any, None, None]]) -> Generator[Any, None, None]:
+    """Give what stops the steps as the last of them.
+
+    superqt drops a RuntimeError, finished signal and all, and torch raises little else (out
+    of memory included); napari shows any other with its traceback.
+    """
+    try:
+        yield from steps()
+    except Exception as error:  # whatever it is, it is told where the user looks
+        _LOGGER.debug("A job failed", exc_info=True)
+        yield _Failure(error)
+
+
+class Job:
+    """At most one generator in a thread; a new one replaces it.
+
+    The replaced one is stopped after its current step, whose answer is dropped, and only
+    then does the new one begin: never are two under way, however fast they are asked for.
+    Callbacks are called in the thread that called `start`.
+    """
+
+    def __init__(self) -> None:
+        self._worker: GeneratorWorker | None = None
+        self._current: Call | None = None
+        self._waiting: Call | None = None
+
+    @property
+    def is_running(self) -> bool:
+        """Whether answers are still to come."""
+        return self._current is not None or self._waiting is not None
+
+    def start(self, call: Call) -> None:
+        """Step through a generator in a thread, instead of the one under way."""
+        self._waiting, self._current = call, None
+        if self._worker is None:
+            self._launch()
+        else:
+            self._worker.quit()
+
+    def cancel(self) -> None:
+        """Stop after the current step; nothing more is delivered."""
+        self._waiting = self._current = None
+        if self._worker is not None:
+            self._worker.quit()
+
+    def _launch(self) -> None:
+        call, self._waiting = self._waiting, None
+        if call is None:
+            return
+        worker = create_worker(_told, call.steps, _start_thread=False)
+
+        def step(outcome: Any) -> None:
+            if call is not self._current:
+                return
+            if isinstance(outcome, _Failure):
+                self._current = None
+                call.on_error(outcome.error)
+            else:
+                call.on_step(outcome)
+
+        def finish() -> None:
+            self._worker = None
+            if call is self._current:
+                self._current = None
+                call.on_done()
+            if self._worker is None:  # `on_done` may have begun another
+                self._launch()
+
+        worker.yielded.connect(step)
+        worker.finished.connect(finish)
+        self._current, self._worker = call, worker
+        worker.start()
+
+
+class Queue:
+    """Generators in a thread, one after another; none is dropped."""
+
+    def __init__(self) -> None:
+        self._job = Job()
+        self._calls: deque[Call] = deque()
+
+    def add(self, call: Call) -> None:
+        """Step through a generator in a thread after those added before."""
+        self._calls.append(call)
+        if not self._job.is_running:
+            self._next()
+
+    def cancel(self) -> None:
+        """Stop after the current step; nothing more is done."""
+        self._calls.clear()
+        self._job.cancel()
+
+    def _next(self) -> None:
+        if not self._calls:
+            return
+        call = self._calls.popleft()
+
+        def done() -> None:
+            call.on_done()
+            self._next()
+
+        def fail(error: Exception) -> None:
+            call.on_error(error)
+            self._next()
+
+        self._job.start(replace(call, on_done=done, on_error=fail))

@@ -1,0 +1,156 @@
+import os
+
+import pytest
+import torch
+import yaml
+from safetensors.torch import save_file
+
+from napari_sam2.model.checkpoint import (
+    CheckpointError,
+    cache_folder,
+    find_checkpoint,
+    load_model,
+    load_weights,
+    read_weights,
+)
+from napari_sam2.model.config import config_names, load_config
+from napari_sam2.model.sam2 import SAM2
+
+
+@pytest.fixture
+def weights(tiny_model, tmp_path):
+    path = tmp_path / "tiny.safetensors"
+    save_file(tiny_model.state_dict(), path)
+    return path
+
+
+def assert_same_weights(model, other):
+    for key, value in model.state_dict().items():
+        torch.testing.assert_close(value, other.state_dict()[key])
+
+
+@pytest.mark.parametrize("name", [n for n in config_names() if "nano" not in n])
+def test_published_names_and_shapes_load_strictly(name, published_shapes, tmp_path):
+    shapes = published_shapes(name)
+    path = tmp_path / f"{name}.pt"
+    torch.save({"model": {key: torch.zeros(shape) for key, shape in shapes.items()}}, path)
+    model = SAM2(load_config(name))
+
+    load_weights(model, path)
+
+    assert not any(value.any() for value in model.state_dict().values())
+
+
+def test_safetensors_and_pytorch_files_give_the_same_model(
+    tiny_config, tiny_model, weights, tmp_path
+):
+    as_torch = tmp_path / "tiny.pt"
+    torch.save({"model": tiny_model.state_dict()}, as_torch)
+    for path in (weights, as_torch):
+        model = SAM2(tiny_config)
+        load_weights(model, path)
+        assert_same_weights(model, tiny_model)
+
+
+def test_half_precision_file_gives_a_float32_model(tiny_config, tiny_model, tmp_path):
+    path = tmp_path / "half.safetensors"
+    save_file({k: v.half() for k, v in tiny_model.state_dict().items()}, path)
+    model = SAM2(tiny_config)
+
+    load_weights(model, path)
+
+    assert {p.dtype for p in model.parameters()} == {torch.float32}
+
+
+def test_foreign_file_names_what_does_not_fit_and_changes_nothing(
+    tiny_config, tiny_model, tmp_path
+):
+    path = tmp_path / "other.pt"
+    foreign = tiny_model.state_dict()
+    foreign["no_mem_embed"] = torch.zeros(1, 1, 7)
+    foreign["extra"] = foreign.pop("no_obj_ptr")
+    torch.save(foreign, path)
+    model = SAM2(tiny_config)
+    before = {key: value.clone() for key, value in model.state_dict().items()}
+
+    with pytest.raises(CheckpointError) as raised:
+        load_weights(model, path)
+
+    message = str(raised.value)
+    assert "missing no_obj_ptr" in message
+    assert "unexpected extra" in message
+    assert "no_mem_embed: checkpoint (1, 1, 7), model (1, 1, 32)" in message
+    assert all(torch.equal(value, before[key]) for key, value in model.state_dict().items())
+
+
+@pytest.mark.parametrize(("model", "file"), [("2.1", "2"), ("2", "2.1")])
+def test_file_of_the_other_generation_is_recognised(model, file, published_shapes, tmp_path):
+    path = tmp_path / "tiny.pt"
+    shapes = published_shapes(f"sam{file}_hiera_tiny")
+    torch.save({key: torch.zeros(shape) for key, shape in shapes.items()}, path)
+
+    with pytest.raises(CheckpointError, match=f"of SAM {file}: choose a sam{file}_hiera"):
+        load_weights(SAM2(load_config(f"sam{model}_hiera_tiny")), path)
+
+
+def test_checkpoint_cannot_run_code(tmp_path):
+    class Malicious:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "pwned"),)
+
+    path = tmp_path / "evil.pt"
+    torch.save({"model": Malicious()}, path)
+
+    with pytest.raises(CheckpointError, match="cannot be read as weights"):
+        read_weights(path)
+    assert not (tmp_path / "pwned").exists()
+
+
+@pytest.mark.parametrize("suffix", [".pt", ".safetensors"])
+def test_truncated_file_is_recognised(weights, tiny_model, tmp_path, suffix):
+    path = tmp_path / f"short{suffix}"
+    if suffix == ".pt":
+        torch.save(tiny_model.state_dict(), path)
+        path.write_bytes(path.read_bytes()[:1000])
+    else:
+        path.write_bytes(weights.read_bytes()[:1000])
+
+    with pytest.raises(CheckpointError, match=f"short{suffix} cannot be read"):
+        read_weights(path)
+
+
+def test_file_of_something_else_is_recognised(tmp_path):
+    path = tmp_path / "list.pt"
+    torch.save([torch.zeros(3)], path)
+
+    with pytest.raises(CheckpointError, match="something else"):
+        read_weights(path)
+
+
+def test_missing_weights_say_where_to_put_them(monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
+
+    with pytest.raises(CheckpointError, match=r"Put sam2_hiera_tiny\.pt") as raised:
+        load_model("sam2_hiera_tiny")
+    assert str(tmp_path) in str(raised.value)
+
+
+def test_weights_are_found_in_the_cache(monkeypatch, tmp_path, tiny_config):
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path
+    assert find_checkpoint(tiny_config) is None
+
+    (tmp_path / tiny_config.checkpoint).touch()
+    assert find_checkpoint(tiny_config) == tmp_path / tiny_config.checkpoint
+
+
+def test_model_loads_from_a_yaml_file_and_a_checkpoint(tmp_path, weights, tiny_config, tiny_model):
+    path = tmp_path / "tiny.yaml"
+    hiera = {"embed_dim": 16, "stages": [1, 1, 2, 1], "windows": [8, 4, 8, 4], "global_blocks": [3]}
+    scalars = {k: v for k, v in vars(tiny_config).items() if k != "hiera"}
+    path.write_text(yaml.safe_dump({**scalars, "hiera": hiera}))
+
+    model = load_model(path, weights)
+
+    assert_same_weights(model, tiny_model)
+    assert not model.training

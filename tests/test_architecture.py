@@ -1,0 +1,102 @@
+"""The rooms stay apart: imports point inwards, and the core needs neither Qt nor napari."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1] / "src" / "napari_sam2"
+CORE = {"model", "predictors", "prompts"}
+
+#: What each room may import, of our own and of the GUI libraries.
+ALLOWED = {
+    "__init__": CORE | {"session"},
+    "model": {"model"},
+    "prompts": set(),
+    "predictors": CORE,
+    "session": {"predictors", "prompts"},
+    "training": CORE | {"training"},
+    "evaluation": CORE | {"evaluation"},
+    "exports": {"predictors"},
+    "demo": {"evaluation", "exports", "session", "training"},
+    "cli": CORE | {"demo", "evaluation", "exports", "napari", "session", "training"},
+    "_layers": {"napari", "predictors", "prompts", "session"},
+    "_sample_data": {"demo", "napari", "training"},
+    "_worker": {"napari", "superqt"},
+    "_controls": CORE
+    | {"_controls", "_layers", "_worker", "magicgui", "napari", "qtpy", "session", "superqt"},
+    "_widget": CORE
+    | {"_controls", "_layers", "_worker", "magicgui", "napari", "qtpy", "session", "superqt"},
+}
+GUI = {"magicgui", "napari", "qtpy", "superqt"}
+
+
+def rooms_used_by(source: str) -> set[str]:
+    """Our own rooms and the GUI libraries that a file imports, for types or for real."""
+    modules = []
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            modules += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            # ``from napari_sam2 import x`` names rooms too.
+            modules += [f"{node.module}.{alias.name}" for alias in node.names]
+    ours = {m.split(".")[1] for m in modules if m.startswith("napari_sam2.")}
+    return ours | {m.split(".")[0] for m in modules} & GUI
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_point_inwards(path):
+    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+
+    assert rooms_used_by(path.read_text(encoding="utf-8")) <= ALLOWED[room]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "import napari",
+        "from napari.layers import Image",
+        "from napari_sam2.session import Session",
+        "from napari_sam2 import session",
+        "import napari_sam2._widget",
+    ],
+)
+def test_wrong_import_would_be_found(line):
+    assert not rooms_used_by(line) <= ALLOWED["predictors"]
+
+
+def run_python(code: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=120
+    )
+    return done.stdout.strip()
+
+
+def test_importing_the_package_loads_neither_torch_nor_qt_nor_napari():
+    loaded = run_python("import sys, napari_sam2; print(*sys.modules)").split()
+
+    assert not {"torch", "numpy", "qtpy", "napari"} & set(loaded)
+
+
+def test_core_runs_without_qt_and_napari():
+    loaded = run_python(
+        "import sys, napari_sam2.cli, napari_sam2.session, napari_sam2.demo;"
+        "import napari_sam2.training.trainer, napari_sam2.evaluation.report; print(*sys.modules)"
+    ).split()
+
+    assert not {"qtpy", "napari", "magicgui", "superqt", "vispy"} & set(loaded)
+
+
+def test_every_public_name_can_be_imported():
+    import napari_sam2
+
+    assert all(getattr(napari_sam2, name) is not None for name in napari_sam2.__all__)
+
+
+def test_unknown_name_is_an_attribute_error():
+    import napari_sam2
+
+    with pytest.raises(AttributeError, match="no attribute 'Sesion'"):
+        _ = napari_sam2.Sesion

@@ -1,0 +1,84 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from napari_sam2.prompts import (
+    BoxPrompt,
+    Candidates,
+    FrameMasks,
+    MaskPrompt,
+    ObjectMask,
+    PointPrompt,
+)
+
+finite = st.floats(-1e6, 1e6)
+
+
+def object_mask(object_id, origin, logits):
+    return ObjectMask(object_id, origin, np.array(logits, dtype=np.float16), 0.9, 5.0)
+
+
+@given(finite, finite, finite, finite)
+def test_box_corners_may_come_in_any_order(row0, column0, row1, column1):
+    if row0 == row1 or column0 == column1:
+        return
+    box = BoxPrompt(0, row0, column0, row1, column1)
+
+    assert box == BoxPrompt(0, row1, column1, row0, column0)
+    assert box.row0 < box.row1
+    assert box.column0 < box.column1
+
+
+@pytest.mark.parametrize("box", [(3, 4, 3, 9), (3, 4, 8, 4)])
+def test_flat_box_says_what_to_do(box):
+    with pytest.raises(ValueError, match=r"extent in both directions.*click a point"):
+        BoxPrompt(0, *box)
+
+
+@pytest.mark.parametrize("bad", [float("nan"), float("inf")])
+def test_coordinates_must_be_finite(bad):
+    with pytest.raises(ValueError, match="finite"):
+        PointPrompt(0, 1.0, bad)
+    with pytest.raises(ValueError, match="finite"):
+        BoxPrompt(0, 1.0, 2.0, bad, 4.0)
+
+
+def test_mask_prompt_takes_labels_for_true():
+    assert MaskPrompt(0, np.array([[0, 3]])).mask.tolist() == [[False, True]]
+
+
+def test_mask_prompt_is_one_frame():
+    with pytest.raises(ValueError, match=r"got shape \(2, 3, 4\)"):
+        MaskPrompt(0, np.zeros((2, 3, 4)))
+
+
+def test_object_mask_lies_where_it_was_cut_out():
+    one = object_mask(1, (2, 3), [[1, -1], [2, 3]])
+
+    assert one.area == 3
+    assert np.argwhere(one.full((5, 6))).tolist() == [[2, 3], [3, 3], [3, 4]]
+
+
+def test_surer_object_wins_where_two_overlap():
+    masks = FrameMasks(
+        0, (1, 3), (object_mask(1, (0, 0), [[2, 2]]), object_mask(7, (0, 1), [[1, 5]]))
+    )
+
+    assert masks.labels().tolist() == [[1, 1, 7]]
+    assert masks.mask(7).tolist() == [[False, True, True]]
+
+
+def test_absent_object_is_listed_and_empty():
+    masks = FrameMasks(4, (2, 2), (object_mask(3, (0, 0), np.zeros((0, 0))),))
+
+    assert masks.object_ids == (3,)
+    assert not masks.mask(3).any()
+    with pytest.raises(KeyError, match="Object 5 is not among"):
+        masks.mask(5)
+
+
+def test_best_candidate_is_the_first():
+    first, second = (object_mask(1, (0, 0), [[x]]) for x in (1, 2))
+
+    assert Candidates(0, (1, 1), (first, second)).best is first
