@@ -623,11 +623,21 @@ def test_keys_are_given_back(viewer, tiny_model, qtbot):
     qtbot.addWidget(widget)
     points = add_points(widget, [0, 30, 40])
     assert viewer.keymap != before
+    assert points.keymap
 
     widget.annotator.shut()
 
     assert viewer.keymap == before
+    assert all(layer.keymap == {} for layer in viewer.layers)
+
+
+def test_layers_have_their_keys_back_when_they_are_left(dock, viewer):
+    points = add_points(dock, [0, 30, 40])
+
+    viewer.layers.selection.active = viewer.layers["blobs"]
+
     assert points.keymap == {}
+    assert viewer.layers["blobs"].keymap
 
 
 # --- life and death

@@ -287,6 +287,26 @@ def test_run_goes_on_where_it_was_stopped(recipe, tmp_path):
     assert not list((tmp_path / "parts").glob("*.partial"))
 
 
+def test_interrupted_run_loses_nothing(recipe, tmp_path, monkeypatch):
+    one = trainer.Trainer(recipe, trainer.RunOptions(folder=tmp_path, workers=0))
+    train = one._train
+
+    def interrupted(*args):
+        if one.step == 2:
+            raise KeyboardInterrupt
+        return train(*args)
+
+    monkeypatch.setattr(one, "_train", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        one.run()
+    again = trainer.Trainer(recipe, trainer.RunOptions(folder=tmp_path, workers=0))
+
+    assert (again.stage_index, again.step) == (0, 2)
+    for key, value in one.parts.state_dict().items():
+        torch.testing.assert_close(again.parts.state_dict()[key], value)
+    assert again.run()
+
+
 def test_training_moves_the_weights_and_their_average(recipe, tmp_path):
     torch.manual_seed(recipe.seed)
     one = trainer.Trainer(recipe, trainer.RunOptions(folder=tmp_path, workers=0))

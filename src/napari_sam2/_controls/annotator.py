@@ -63,6 +63,7 @@ class Annotator(QObject):
         self._tracked: Stack | None = None
         self._is_open = True
         self.keys = Keys(
+            viewer,
             {
                 "S": self.segment,
                 "Shift-S": self.propagate,
@@ -70,18 +71,18 @@ class Annotator(QObject):
                 "C": self.accept,
                 "Shift-C": self.clear_prompts,
                 "N": self.new_object,
-            }
+            },
         )
         # Bound while there is something to cancel: otherwise napari finishes shapes with it.
-        self.escape = Keys({"Escape": self.cancel})
-        self.layers = PromptLayers(viewer, panels.prompts.pickers, self.keys, self)
+        self.escape = Keys(viewer, {"Escape": self.cancel})
+        self.layers = PromptLayers(viewer, panels.prompts.pickers, self)
         self.results = Results(viewer, self.layers, self)
         self._edited = QTimer(self)
         self._edited.setSingleShot(True)
         self._edited.setInterval(DEBOUNCE_MS)
         self._edited.timeout.connect(self._preview_live)
         self._connect()
-        self.keys.bind(viewer)
+        self.keys.take()
         self._change_image()
 
     def segment(self) -> None:
@@ -105,8 +106,7 @@ class Annotator(QObject):
         self._panels.status.begin(0)
         self._panels.status.say("Preparing …")
         self._panels.track.set_running(True)
-        for provider in (self._viewer, *self.layers.layers()):
-            self.escape.bind(provider)
+        self.escape.take()
         route = self._panels.track.route(self._panels.objects.selected())
         self._tracking.start(
             Call(
@@ -163,8 +163,8 @@ class Annotator(QObject):
         self._is_open = False
         for work in (self._previews, self._tracking, self._edits):
             work.cancel()
-        self.escape.release_all()
-        self.keys.release_all()
+        self.escape.give_back()
+        self.keys.give_back()
         self._viewer.layers.events.removed.disconnect(self._stop_if_removed)
         self.layers.close()
         self.results.close()
@@ -250,7 +250,7 @@ class Annotator(QObject):
     def _end_tracking(self, how: str) -> None:
         self._panels.status.end(how)
         self._panels.track.set_running(False)
-        self.escape.release_all()
+        self.escape.give_back()
         self.results.refresh_all()
         self._tracked = None
 
@@ -300,7 +300,6 @@ class Annotator(QObject):
     def _stop_if_removed(self, event: Any) -> None:
         if self._tracked is not None and event.value is self._tracked.image:
             self.cancel()
-        self.escape.release(event.value)
 
     def _show_labels_colors(self, layer: Any) -> None:
         self._panels.objects.use_colors(layer.colormap.map)

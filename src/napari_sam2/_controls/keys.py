@@ -1,4 +1,4 @@
-"""Keys, taken on a viewer and on layers, and given back."""
+"""Keys, taken on a viewer and its layers, and given back."""
 
 from __future__ import annotations
 
@@ -10,46 +10,61 @@ from qtpy.QtGui import QKeyEvent
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
+    from napari.components import ViewerModel
     from qtpy.QtWidgets import QWidget
 
 
 class Keys:
-    """Binds the same keys on several viewers or layers; a layer's win over the viewer's.
+    """Takes keys on a viewer and on the layer that is active, whose own would win.
 
     Parameters
     ----------
+    viewer : ViewerModel
     actions : mapping of str to callable
         What each key does, e.g. ``"Shift-S"``.
     """
 
-    def __init__(self, actions: Mapping[str, Callable[[], None]]) -> None:
+    def __init__(self, viewer: ViewerModel, actions: Mapping[str, Callable[[], None]]) -> None:
+        self._viewer = viewer
         self._actions = {key: _handler(action) for key, action in actions.items()}
-        self._bound: list[tuple[Any, dict[str, Any]]] = []
+        self._bound: list[tuple[Any, dict[str, Any]]] = []  #: on what, and what was there before
 
-    def bind(self, provider: Any) -> None:
-        """Take the keys on a viewer or a layer, unless they are taken there already."""
-        if not any(one is provider for one, _ in self._bound):
-            earlier = {
-                key: provider.bind_key(key, handler, overwrite=True)
-                for key, handler in self._actions.items()
-            }
-            self._bound.append((provider, earlier))
+    def take(self) -> None:
+        """Take the keys, unless they are taken already."""
+        if not self._bound:
+            self._bind(self._viewer)
+            self._follow_active()
+            self._viewer.layers.selection.events.active.connect(self._follow_active)
 
-    def release(self, provider: Any) -> None:
+    def give_back(self) -> None:
         """Give the keys back to whatever they did before."""
-        for bound in [one for one in self._bound if one[0] is provider]:
-            self._bound.remove(bound)
-            for key, earlier in bound[1].items():
-                ours = provider.bind_key(key, None)
-                # Somebody else may have bound the key meanwhile.
-                keep = earlier if ours is self._actions[key] else ours
-                if keep is not None:
-                    provider.bind_key(key, keep, overwrite=True)
+        if self._bound:
+            self._viewer.layers.selection.events.active.disconnect(self._follow_active)
+        while self._bound:
+            self._release()
 
-    def release_all(self) -> None:
-        """Give back all keys everywhere."""
-        for provider, _ in list(self._bound):
-            self.release(provider)
+    def _follow_active(self, event: Any = None) -> None:
+        active = self._viewer.layers.selection.active
+        while len(self._bound) > 1:
+            self._release()
+        if active is not None:
+            self._bind(active)
+
+    def _bind(self, provider: Any) -> None:
+        earlier = {
+            key: provider.bind_key(key, handler, overwrite=True)
+            for key, handler in self._actions.items()
+        }
+        self._bound.append((provider, earlier))
+
+    def _release(self) -> None:
+        provider, earlier = self._bound.pop()
+        for key, handler in earlier.items():
+            present = provider.bind_key(key, None)
+            # Somebody else may have bound the key meanwhile.
+            keep = handler if present is self._actions[key] else present
+            if keep is not None:
+                provider.bind_key(key, keep, overwrite=True)
 
 
 class LettersPassThrough(QObject):

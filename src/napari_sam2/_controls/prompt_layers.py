@@ -22,7 +22,6 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
-    from napari_sam2._controls.keys import Keys
     from napari_sam2._controls.layer_picker import LayerPicker
     from napari_sam2._layers import Stack
 
@@ -44,8 +43,6 @@ class PromptLayers(QObject):
     viewer : ViewerModel
     pickers : mapping of type to LayerPicker
         Where the user chooses layers of their own.
-    keys : Keys
-        Bound on the layers, for a layer's keys win over the viewer's.
     """
 
     edited = Signal()
@@ -53,10 +50,10 @@ class PromptLayers(QObject):
     tool_changed = Signal(str)  #: one of `TOOLS`, or empty
 
     def __init__(
-        self, viewer: ViewerModel, pickers: Mapping[type, LayerPicker], keys: Keys, parent: QObject
+        self, viewer: ViewerModel, pickers: Mapping[type, LayerPicker], parent: QObject
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._pickers, self._keys = viewer, pickers, keys
+        self._viewer, self._pickers = viewer, pickers
         self._followed: dict[type, Any] = dict.fromkeys(pickers)
         self._next = {OBJECT: 1, POSITIVE: True}
         for kind, picker in pickers.items():
@@ -149,11 +146,9 @@ class PromptLayers(QObject):
         if old is not None:
             for event, handler in self._handlers(old):
                 event.disconnect(handler)
-            self._keys.release(old)
         if layer is not None:
             for event, handler in self._handlers(layer):
                 event.connect(handler)
-            self._keys.bind(layer)
             self._set_defaults(layer)
         self._tell_tool()
         self.edited.emit()

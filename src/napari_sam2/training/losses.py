@@ -28,7 +28,7 @@ class LossWeights:
     dice: float = 1.0
     iou: float = 0.5
     object_score: float = 0.2
-    candidates: float = 0.7  #: mask terms of the best candidate, against 1 for the single mask
+    candidates: float = 0.5  #: share of the mask terms that the best candidate bears
 
 
 def focal_loss(logits: Tensor, target: Tensor) -> Tensor:

@@ -77,18 +77,27 @@ class Trainer:
         initialize(self.parts.model)
         self.average = {k: v.clone() for k, v in self.parts.state_dict().items()}
         self.stage_index, self.step = 0, 0
-        self.optimizer_state: dict[str, Any] | None = None
+        self.optimizer: torch.optim.Optimizer | None = None
+        self._restored: dict[str, Any] | None = None  # state of the optimizer to go on with
         self.seconds = 0.0
         self._restore()
 
     def run(self) -> bool:
-        """Train; return whether the recipe is finished, rather than the time over."""
-        started = time.monotonic()
+        """Train; return whether the recipe is finished, rather than the time over.
+
+        However it ends, also by an interrupt, the state is saved and the next run goes on.
+        """
+        deadline = time.monotonic() + 60 * self.options.minutes
         while self.stage_index < len(self.recipe.stages):
-            if not self._run_stage(self.recipe.stages[self.stage_index], started):
+            try:
+                finished = self._run_stage(self.recipe.stages[self.stage_index], deadline)
+            finally:
+                self.save()
+            if not finished:
                 return False
-            self.stage_index, self.step, self.optimizer_state = self.stage_index + 1, 0, None
-            self.save()
+            self.stage_index, self.step, self.optimizer = self.stage_index + 1, 0, None
+            self._restored = None
+        self.save()
         self.export(self.options.folder / self.config.checkpoint)
         return True
 
@@ -111,7 +120,7 @@ class Trainer:
             "average": self.average,
             "stage": self.stage_index,
             "step": self.step,
-            "optimizer": self.optimizer_state,
+            "optimizer": self.optimizer.state_dict() if self.optimizer else self._restored,
             "seconds": self.seconds,
         }
         partial = self._state_path.with_suffix(".partial")
@@ -132,18 +141,16 @@ class Trainer:
         self.parts.load_state_dict(state["parts"])
         self.average = state["average"]
         self.stage_index, self.step = state["stage"], state["step"]
-        self.optimizer_state = state["optimizer"]
+        self._restored = state["optimizer"]
         self.seconds = state["seconds"]
 
-    def _run_stage(self, stage: Stage, started: float) -> bool:
-        """Train one stage; return whether it was finished."""
+    def _run_stage(self, stage: Stage, deadline: float) -> bool:
+        """Train one stage; return whether it was finished before the deadline."""
         parts = self._build(stage.image_size)
         parts.load_state_dict(self.parts.state_dict())
         self.parts = parts.to(self.device).train()
         self.average = {k: v.to(self.device) for k, v in self.average.items()}
-        optimizer = self._optimizer(stage)
-        if self.optimizer_state is not None:
-            optimizer.load_state_dict(self.optimizer_state)
+        self.optimizer = optimizer = self._make_optimizer(stage)
         samples = self._samples(stage)
         log = _Log(self.options.folder / "log.csv")
         saved = time.monotonic()
@@ -159,13 +166,11 @@ class Trainer:
                 bar.update()
                 if self.step % 100 == 0:
                     log.write(stage.name, self.step, self.seconds)
-                over = time.monotonic() - started > 60 * self.options.minutes
-                if over or time.monotonic() - saved > 60 * self.options.save_every:
-                    self.optimizer_state = optimizer.state_dict()
+                if time.monotonic() > deadline:
+                    return False
+                if time.monotonic() - saved > 60 * self.options.save_every:
                     self.save()
                     saved = time.monotonic()
-                if over:
-                    return False
         return True
 
     def _train(
@@ -205,7 +210,7 @@ class Trainer:
         for key, value in self.parts.state_dict().items():
             self.average[key].lerp_(value, 1 - decay)
 
-    def _optimizer(self, stage: Stage) -> torch.optim.Optimizer:
+    def _make_optimizer(self, stage: Stage) -> torch.optim.Optimizer:
         trunk_rate = stage.trunk_learning_rate or stage.learning_rate
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for name, parameter in self.parts.named_parameters():
@@ -213,12 +218,18 @@ class Trainer:
             # Norms, biases and lone tokens are not pulled to 0.
             decay = self.recipe.weight_decay if parameter.ndim >= 2 and "embed" not in name else 0.0
             groups.setdefault((rate, decay), []).append(parameter)
-        return torch.optim.AdamW(
+        optimizer = torch.optim.AdamW(
             [
                 {"params": params, "lr": rate, "peak": rate, "weight_decay": decay}
                 for (rate, decay), params in groups.items()
             ]
         )
+        if self._restored is not None:
+            optimizer.load_state_dict(self._restored)
+            # The recipe has the last word, also on a run that goes on.
+            for group, (rate, decay) in zip(optimizer.param_groups, groups, strict=True):
+                group |= {"peak": rate, "weight_decay": decay}
+        return optimizer
 
     def _samples(self, stage: Stage) -> Iterator[Sample]:
         options = StreamOptions(
