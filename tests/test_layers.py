@@ -280,6 +280,14 @@ def test_feature_that_is_no_number_names_the_layer(image):
         read(points, image)
 
 
+@pytest.mark.parametrize("object_id", [0, -1, 65536])
+def test_objects_that_labels_cannot_hold_are_refused(image, object_id):
+    points = Points([[0, 1, 1]], features={"object": [object_id]}, **alignment(image))
+
+    with pytest.raises(ValueError, match="numbered 1 to 65535"):
+        read(points, image)
+
+
 def test_ellipses_count_as_their_bounding_box(image):
     shapes = Shapes(ndim=3, **alignment(image))
     shapes.add_ellipses(np.insert(SQUARE, 0, 2, axis=1))

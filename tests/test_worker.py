@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 import threading
+import warnings
 from dataclasses import dataclass, field
 
 import pytest
@@ -164,6 +168,48 @@ def test_job_can_be_started_again_when_it_is_done(listener, qtbot):
     qtbot.waitUntil(lambda: bool(listener.done))
 
     assert listener.steps == [1, "step 1", "step 2"]
+
+
+def test_warning_filters_of_the_window_are_left_alone(listener, qtbot):
+    job, steps = Job(), Gated()
+    before = warnings.showwarning, list(warnings.filters)
+
+    job.start(listener.call(steps))
+    assert steps.entered.wait(5)
+
+    assert (warnings.showwarning, warnings.filters) == before
+    steps.gate.set()
+    qtbot.waitUntil(lambda: bool(listener.done))
+
+
+END_WITH_A_JOB = """
+import time
+from qtpy.QtWidgets import QApplication
+from napari_sam2._worker import Call, Job
+
+def steps():
+    while True:
+        time.sleep(0.2)
+        yield 1
+
+app, job = QApplication([]), Job()
+job.start(Call(steps, on_step=print, on_error=print))
+time.sleep(0.1)
+job.cancel()
+"""
+
+
+def test_program_may_end_while_a_step_is_under_way():
+    ended = subprocess.run(
+        [sys.executable, "-c", END_WITH_A_JOB],
+        env={**os.environ, "QT_QPA_PLATFORM": "offscreen"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert (ended.returncode, ended.stderr) == (0, "")
 
 
 def test_queue_does_one_after_another_and_drops_none(listener, qtbot):

@@ -165,7 +165,7 @@ def prompts_of(
     stack: Stack, dims: Dims, layer: Points | Shapes, object_id: int, frame: int | None = None
 ) -> list[int]:
     """Find the points or shapes of an object, or of no one by name, on one frame or on all."""
-    owners = column(layer, OBJECT, object_id)
+    owners = _owners(layer, object_id)
     found = []
     for index, vertices in enumerate(_vertices(layer)):
         frames, _, here = _locate(stack, dims, layer, vertices)
@@ -176,7 +176,7 @@ def prompts_of(
 
 def extra_boxes(stack: Stack, dims: Dims, shapes: Shapes, default: int) -> list[int]:
     """Find the boxes whose object has an earlier box on the same frame."""
-    owners, taken, extra = column(shapes, OBJECT, default), set(), []
+    owners, taken, extra = _owners(shapes, default), set(), []
     for index, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
         frames, _, here = _locate(stack, dims, shapes, vertices)
         if kind in {"rectangle", "ellipse"} and here.all():
@@ -260,7 +260,7 @@ def align(layer: Labels, image: Image) -> None:
 def _read_points(
     stack: Stack, dims: Dims, points: Points, object_id: int, notices: list[str]
 ) -> Iterator[tuple[int, Prompt]]:
-    owners, signs = column(points, OBJECT, object_id), column(points, POSITIVE, True)
+    owners, signs = _owners(points, object_id), column(points, POSITIVE, True)
     frames, pixels, here = _locate(stack, dims, points, points.data)
     for index in np.flatnonzero(here):
         row, col = pixels[index].tolist()
@@ -270,7 +270,7 @@ def _read_points(
 def _read_shapes(
     stack: Stack, dims: Dims, shapes: Shapes, object_id: int, notices: list[str]
 ) -> Iterator[tuple[int, Prompt]]:
-    owners, signs = column(shapes, OBJECT, object_id), column(shapes, POSITIVE, True)
+    owners, signs = _owners(shapes, object_id), column(shapes, POSITIVE, True)
     masks: dict[tuple[int, int], np.ndarray] = {}
     ignored: dict[str, int] = defaultdict(int)
     for index, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
@@ -299,6 +299,14 @@ def _read_shapes(
         else:
             ignored["outlines without a pixel of the image"] += 1
     notices += [f"{count} ignored: {what}" for what, count in ignored.items()]
+
+
+def _owners(layer: Points | Shapes, default: int) -> list[int]:
+    owners, most = column(layer, OBJECT, default), np.iinfo(PREVIEW_DTYPE).max
+    for owner in owners:
+        if not 1 <= owner <= most:
+            raise ValueError(f"Objects are numbered 1 to {most}; {layer.name!r} has {owner}.")
+    return owners
 
 
 def _vertices(layer: Points | Shapes) -> list[np.ndarray]:

@@ -11,25 +11,25 @@ from napari_sam2.training.synthetic import Modality, SceneOptions, generate_scen
 if TYPE_CHECKING:
     import numpy as np
 
-N_FRAMES = 30
-SIZE = (320, 320)  #: (H, W), pixels
+N_FRAMES = 20
+SIZE = (256, 256)  #: (H, W), pixels
 
 
 def nuclei() -> list[tuple[np.ndarray, dict[str, Any], str]]:
-    """Generate fluorescent nuclei that drift and grow."""
-    return _time_lapse("nuclei (generated)", Modality.FLUORESCENCE, seed=4)
+    """Generate fluorescent nuclei that drift; one comes in from the side."""
+    return _time_lapse("nuclei (generated)", Modality.FLUORESCENCE, seed=126)
 
 
 def cells() -> list[tuple[np.ndarray, dict[str, Any], str]]:
-    """Generate cells in differential interference contrast."""
-    return _time_lapse("cells (generated)", Modality.DIC, seed=6)
+    """Generate a layer of cells in differential interference contrast."""
+    return _time_lapse("cells (generated)", Modality.DIC, seed=4)
 
 
 def _time_lapse(
     name: str, modality: Modality, seed: int
 ) -> list[tuple[np.ndarray, dict[str, Any], str]]:
     options = SceneOptions(
-        size=SIZE, n_frames=N_FRAMES, modality=modality, diameters=(30.0, 80.0), coverage=0.12
+        size=SIZE, n_frames=N_FRAMES, modality=modality, diameters=(28.0, 64.0), coverage=0.15
     )
     scene = generate_scene(options, torch.Generator().manual_seed(seed))
     images = (scene.images[:, 0] * 255).round().to(torch.uint8).numpy()

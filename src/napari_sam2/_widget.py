@@ -13,12 +13,13 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2._controls.annotator import Annotator, Panels
+from napari_sam2._controls.annotator import Annotator
 from napari_sam2._controls.forms import VerticalScroll
 from napari_sam2._controls.image_picker import ImagePicker
 from napari_sam2._controls.keys import LettersPassThrough
 from napari_sam2._controls.model_picker import ModelPicker
 from napari_sam2._controls.object_list import ObjectList
+from napari_sam2._controls.panels import Panels
 from napari_sam2._controls.prompt_panel import PromptPanel
 from napari_sam2._controls.status import Status
 from napari_sam2._controls.track_panel import TrackPanel

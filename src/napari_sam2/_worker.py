@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from napari.qt.threading import create_worker
+from napari.qt.threading import GeneratorWorker, create_worker
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
-
-    from napari.qt.threading import GeneratorWorker
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -47,6 +46,26 @@ def _told(steps: Callable[[], Generator[Any, None, None]]) -> Generator[Any, Non
     except Exception as error:  # whatever it is, it is told where the user looks
         _LOGGER.debug("A job failed", exc_info=True)
         yield _Failure(error)
+
+
+class _Worker(GeneratorWorker):
+    """napari's worker, but it leaves the warning filters of the whole program alone.
+
+    superqt's catches warnings while it runs. The filters are not a thread's own: what the
+    window warns of meanwhile pops up as the worker's, and two workers that overlap never
+    put the filters back. Warnings of a step go where all others go.
+    """
+
+    def run(self) -> None:
+        """Step through the generator; called by Qt."""
+        self._running = True
+        # Of ours nothing escapes `_told`: it is Qt's half of the worker that is gone, when the
+        # program ends before the step does.
+        with suppress(RuntimeError):
+            self.work()
+            self._running = False
+            self.finished.emit()
+            self._finished.emit(self)
 
 
 class Job:
@@ -85,7 +104,7 @@ class Job:
         call, self._waiting = self._waiting, None
         if call is None:
             return
-        worker = create_worker(_told, call.steps, _start_thread=False)
+        worker = create_worker(_told, call.steps, _start_thread=False, _worker_class=_Worker)
 
         def step(outcome: Any) -> None:
             if call is not self._current:

@@ -174,6 +174,18 @@ def test_memory_horizon_does_not_change_results(make_tracker, monkeypatch):
         assert_same(found_back[frame], expected_back[frame], tolerance=0)
 
 
+def test_same_prompts_again_change_nothing(make_tracker):
+    tracker = make_tracker()
+    prompt_several(tracker, [1])
+    follow(tracker, [1])
+    before = dict(tracker._objects[1].memory.tracked)
+
+    prompt_several(tracker, [1])
+    tracker.step([1], 0)
+
+    assert tracker._objects[1].memory.tracked == before
+
+
 def test_click_on_a_tracked_frame_corrects_it_and_what_follows(make_tracker):
     tracker = make_tracker()
     prompt_several(tracker, [1, 2])
@@ -196,11 +208,24 @@ def test_correction_out_of_reach_sets_out_from_the_mask_it_is_given(make_tracker
 
     from_nothing = tracker.prompt(1, 6, clicks).best
     tracker.clear(1, 6)
+    tracker.mark_tracked(1, [6])
     from_mask = tracker.prompt(1, 6, clicks, earlier=blobs[1][6] == 1).best
 
     assert from_nothing.logits.shape != from_mask.logits.shape or not np.array_equal(
         from_nothing.logits, from_mask.logits
     )
+
+
+def test_click_after_clearing_begins_anew(make_tracker):
+    tracker, fresh = make_tracker(), make_tracker()
+    tracker.prompt(1, 0, [PointPrompt(0, 30, 40)])
+    follow(tracker, [1])
+    tracker.clear(1, 0)
+
+    for frame in (0, 3):
+        clicks = [PointPrompt(frame, 60, 90)]
+        found = tracker.prompt(1, frame, clicks).best
+        assert np.array_equal(found.logits, fresh.prompt(1, frame, clicks).best.logits)
 
 
 def test_object_without_prompts_is_passed_over(make_tracker):

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari.utils.notifications import show_error
+from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer
 
-from napari_sam2._controls.bench import Begun, Bench, Task
+from napari_sam2._controls.bench import Bench, Task
+from napari_sam2._controls.follower import Follower
 from napari_sam2._controls.keys import Keys
 from napari_sam2._controls.prompt_layers import PromptLayers
 from napari_sam2._controls.results import Results
@@ -21,28 +21,11 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sam2._controls.bench import Written
-    from napari_sam2._controls.image_picker import ImagePicker
-    from napari_sam2._controls.model_picker import ModelPicker
-    from napari_sam2._controls.object_list import ObjectList
-    from napari_sam2._controls.prompt_panel import PromptPanel
-    from napari_sam2._controls.status import Status
-    from napari_sam2._controls.track_panel import TrackPanel
+    from napari_sam2._controls.panels import Panels
     from napari_sam2._layers import Stack
-    from napari_sam2.prompts import Candidates, FrameMasks
+    from napari_sam2.prompts import Candidates
 
 DEBOUNCE_MS = 100  #: a preview waits until the hand has rested this long
-
-
-@dataclass(frozen=True, eq=False)
-class Panels:
-    """The parts of the dock that are seen."""
-
-    image: ImagePicker
-    model: ModelPicker
-    prompts: PromptPanel
-    objects: ObjectList
-    track: TrackPanel
-    status: Status
 
 
 class Annotator(QObject):
@@ -59,8 +42,7 @@ class Annotator(QObject):
         super().__init__(parent)
         self._viewer, self._panels = viewer, panels
         self._bench = Bench()
-        self._previews, self._tracking, self._edits = Job(), Job(), Queue()
-        self._tracked: Stack | None = None
+        self._previews, self._edits = Job(), Queue()
         self._is_open = True
         self.keys = Keys(
             viewer,
@@ -73,10 +55,9 @@ class Annotator(QObject):
                 "N": self.new_object,
             },
         )
-        # Bound while there is something to cancel: otherwise napari finishes shapes with it.
-        self.escape = Keys(viewer, {"Escape": self.cancel})
         self.layers = PromptLayers(viewer, panels.prompts.pickers, self)
         self.results = Results(viewer, self.layers, self)
+        self.follower = Follower(viewer, panels, self._bench, self.results)
         self._edited = QTimer(self)
         self._edited.setSingleShot(True)
         self._edited.setInterval(DEBOUNCE_MS)
@@ -92,7 +73,7 @@ class Annotator(QObject):
     def propagate(self) -> None:
         """Follow the prompted objects, and write them to the labels."""
         task = self._read()
-        if task is None or self._tracking.is_running:
+        if task is None or self.follower.is_running:
             return
         if not task.prompts:
             self._panels.status.complain(
@@ -102,26 +83,11 @@ class Annotator(QObject):
         # Previews of frames that are about to be written would come late.
         self._edited.stop()
         self._previews.cancel()
-        self._tracked = task.stack
-        self._panels.status.begin(0)
-        self._panels.status.say("Preparing …")
-        self._panels.track.set_running(True)
-        self.escape.take()
-        route = self._panels.track.route(self._panels.objects.selected())
-        self._tracking.start(
-            Call(
-                partial(self._bench.propagate, task, route),
-                on_step=partial(self._show_tracked, task.stack),
-                on_error=self._fail_tracking,
-                on_done=partial(self._end_tracking, "Done"),
-            )
-        )
+        self.follower.start(task)
 
     def cancel(self) -> None:
         """Stop following; what was found stays."""
-        if self._tracking.is_running:
-            self._tracking.cancel()
-            self._end_tracking("Cancelled")
+        self.follower.cancel()
 
     def accept(self) -> None:
         """Write the current object's preview on this frame to the labels."""
@@ -161,11 +127,11 @@ class Annotator(QObject):
         if not self._is_open:
             return
         self._is_open = False
-        for work in (self._previews, self._tracking, self._edits):
-            work.cancel()
-        self.escape.give_back()
+        self._previews.cancel()
+        self._edits.cancel()
+        self.follower.shut()
         self.keys.give_back()
-        self._viewer.layers.events.removed.disconnect(self._stop_if_removed)
+        self._viewer.layers.events.removed.disconnect(self._let_go)
         self.layers.close()
         self.results.close()
         for picker in (self._panels.image.images, *self._panels.prompts.pickers.values()):
@@ -206,7 +172,7 @@ class Annotator(QObject):
                     "Nothing to segment: add a point, a box or an outline here."
                 )
             return
-        if not self._bench.device:
+        if not self._bench.is_loaded(task.model):
             self._panels.status.say("Loading the model …")
         self._previews.start(
             Call(
@@ -222,7 +188,7 @@ class Annotator(QObject):
 
     def _edit(self, stack: Stack, steps: Any) -> None:
         show = partial(self._show_written, stack)
-        self._edits.add(Call(steps, on_step=show, on_error=self._fail))
+        self._edits.add(Call(steps, on_step=show, on_error=self._panels.status.fail))
 
     def _show_candidates(self, task: Task, candidates: Candidates) -> None:
         self._bench.mark_shown(candidates)
@@ -234,39 +200,14 @@ class Annotator(QObject):
             + (f", the best of {count} candidates" if count > 1 else "")
         )
 
-    def _show_tracked(self, stack: Stack, step: Begun | FrameMasks) -> None:
-        if isinstance(step, Begun):
-            self._panels.model.show_device(self._bench.device)
-            self.results.begin(stack, step.labels)
-            self._panels.status.begin(step.total)
-            self._panels.status.say("Following …")
-        else:
-            self.results.take(stack, step)
-            self._panels.status.advance()
-
     def _show_written(self, stack: Stack, step: Written) -> None:
         self.results.show_labels(stack, step.labels)
-
-    def _end_tracking(self, how: str) -> None:
-        self._panels.status.end(how)
-        self._panels.track.set_running(False)
-        self.escape.give_back()
-        self.results.refresh_all()
-        self._tracked = None
-
-    def _fail_tracking(self, error: Exception) -> None:
-        self._end_tracking("Failed")
-        self._fail(error)
 
     def _fail_preview(self, error: Exception) -> None:
         if isinstance(error, ValueError):
             self._panels.status.complain(explain(error))  # a prompt to mend: no need for a pop-up
         else:
-            self._fail(error)
-
-    def _fail(self, error: Exception) -> None:
-        self._panels.status.complain(explain(error))
-        show_error(explain(error))
+            self._panels.status.fail(error)
 
     def _remove_object(self, object_id: int) -> None:
         self.results.forget(object_id)
@@ -297,9 +238,13 @@ class Annotator(QObject):
             self._panels.prompts.show_tool("")
             self._panels.status.complain(str(error))
 
-    def _stop_if_removed(self, event: Any) -> None:
-        if self._tracked is not None and event.value is self._tracked.image:
-            self.cancel()
+    def _let_go(self, event: Any) -> None:
+        """Stop work on an image that is removed, and keep nothing of it."""
+        if isinstance(event.value, Image):
+            self.follower.let_go(event.value)
+            self.results.let_go(event.value)
+            steps = partial(self._bench.let_go, event.value)
+            self._edits.add(Call(steps, on_step=_ignore, on_error=self._panels.status.fail))
 
     def _show_labels_colors(self, layer: Any) -> None:
         self._panels.objects.use_colors(layer.colormap.map)
@@ -316,7 +261,7 @@ class Annotator(QObject):
         panels.model.changed.connect(self._start_over)
         panels.prompts.tool_taken.connect(self._take_tool)
         panels.prompts.tool_put_down.connect(self.layers.put_down)
-        self._viewer.layers.events.removed.connect(self._stop_if_removed)
+        self._viewer.layers.events.removed.connect(self._let_go)
         for button, action in (
             (panels.prompts.sign_button, self.toggle_sign),
             (panels.prompts.clear_button, self.clear_prompts),
@@ -326,3 +271,7 @@ class Annotator(QObject):
             (panels.track.accept_button, self.accept),
         ):
             button.clicked.connect(lambda checked=False, action=action: action())
+
+
+def _ignore(step: Any) -> None:
+    """Show nothing."""

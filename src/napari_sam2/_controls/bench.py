@@ -68,6 +68,18 @@ class Written:
     labels: Any
 
 
+@dataclass(frozen=True, eq=False)
+class _Made:
+    """A session, and the task it was made for."""
+
+    task: Task
+    session: Session
+
+    def agrees_with(self, task: Task) -> bool:
+        """Whether the session does for another task."""
+        return self.task.model == task.model and task.stack.same_pixels(self.task.stack)
+
+
 class Bench:
     """Holds the one session that is worked on.
 
@@ -77,17 +89,20 @@ class Bench:
 
     def __init__(self) -> None:
         self._lock = RLock()
-        self._session: Session | None = None
-        self._made_for: Task | None = None
+        self._made: _Made | None = None
+        self._loaded: tuple[str | SAM2, SAM2] | None = None  #: by what was asked for
         self._serial = -1
         self._unanswered: set[tuple[int, int]] = set()  #: (object, frame) with new prompts
         self._labels: WeakKeyDictionary[Image, Any] = WeakKeyDictionary()
 
     @property
     def device(self) -> str:
-        """Where the loaded model computes; empty before it is loaded."""
-        session = self._session
-        return "" if session is None else str(session.model.device)
+        """Where the loaded model computes; empty before one is loaded."""
+        return "" if self._loaded is None else str(self._loaded[1].device)
+
+    def is_loaded(self, model: str | SAM2) -> bool:
+        """Whether the model is there already."""
+        return self._loaded is not None and self._loaded[0] == model
 
     def segment(self, task: Task, *, again: bool = False) -> Generator[Candidates, None, None]:
         """Find the objects whose prompts on the current frame are new, the current one first.
@@ -123,8 +138,16 @@ class Bench:
 
     def synchronise(self, task: Task) -> Generator[Written, None, None]:
         """Take over objects and prompts, if there is a session at all."""
-        if self._session is not None:
+        if self._made is not None:
             yield Written(self._synchronised(task).labels)
+
+    def let_go(self, image: Image) -> Generator[Written, None, None]:
+        """Forget an image that is gone from the viewer, and what was found in it."""
+        with self._lock:
+            self._labels.pop(image, None)
+            if self._made is not None and self._made.task.stack.image is image:
+                self._made = None
+        yield from ()
 
     def _synchronised(self, task: Task) -> Session:
         """Give a session that agrees with the task, unless a later task was there before."""
@@ -138,32 +161,27 @@ class Bench:
             return session
 
     def _session_for(self, task: Task) -> Session:
-        old, made_for = self._session, self._made_for
-        if old is None or made_for is None:
-            session = self._new_session(task, task.model)
-        elif task.model != made_for.model or not task.stack.same_pixels(made_for.stack):
-            session = self._new_session(task, old.model if task.model == made_for.model else None)
-            if task.stack.same_place(made_for.stack):
-                for object_id, known in old.objects.items():
-                    session.objects[object_id] = SessionObject(known.name, frames=known.frames)
-        else:
-            return old
-        self._session, self._made_for = session, task
+        made = self._made
+        if made is not None and made.agrees_with(task):
+            return made.session
+        session = self._new_session(task)
+        if made is not None and task.stack.same_place(made.task.stack):
+            for object_id, known in made.session.objects.items():
+                session.objects[object_id] = SessionObject(known.name, frames=known.frames)
+        self._made = _Made(task, session)
         self._unanswered.clear()
         return session
 
-    def _new_session(self, task: Task, model: str | SAM2 | None) -> Session:
+    def _new_session(self, task: Task) -> Session:
         stack = task.stack
         labels = self._labels.get(stack.image)
         if labels is not None and labels.shape != stack.data.shape[: stack.image.ndim]:
             labels = None
-        session = Session(
-            stack.data,
-            task.model if model is None else model,
-            stack.view.axis,
-            view=stack.view,
-            labels=labels,
-        )
+        model = task.model
+        if self._loaded is not None and self._loaded[0] == model:
+            model = self._loaded[1]
+        session = Session(stack.data, model, stack.view.axis, view=stack.view, labels=labels)
+        self._loaded = (task.model, session.model)
         self._labels[stack.image] = session.labels
         return session
 

@@ -73,7 +73,7 @@ class PromptPanel(QWidget):
     def set_positive(self, positive: bool) -> None:
         """Choose the sign of the next point."""
         self._positive = positive
-        self.sign_button.setText("Positive (T)" if positive else "Negative (T)")
+        self.sign_button.setText(" Positive (T)" if positive else " Negative (T)")
         self.sign_button.setIcon(swatch(QColor(GREEN if positive else RED), corner=SWATCH / 2))
         self.sign_button.setToolTip(
             f"The next point is {'on the object' if positive else 'beside the object'}.\n"

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari.components import ViewerModel
-    from napari.layers import Layer
+    from napari.layers import Image, Layer
 
     from napari_sam2._controls.prompt_layers import PromptLayers
     from napari_sam2._layers import Stack
@@ -98,6 +98,12 @@ class Results(QObject):
         self._written.add(masks.frame)
         if not self._timer.isActive():
             self._timer.start()
+
+    def let_go(self, image: Image) -> None:
+        """Forget previews of an image that is removed."""
+        if self._stack is not None and self._stack.image is image:
+            self._candidates.clear()
+            self._stack = self._labels = None
 
     def refresh_all(self) -> None:
         """Draw the labels soon, whatever frame is shown."""

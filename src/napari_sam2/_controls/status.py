@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
+from napari.utils.notifications import show_error
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
@@ -41,6 +42,11 @@ class Status(QWidget):
     def complain(self, text: str) -> None:
         """Show a line that wants attention."""
         self._show(text, wrong=True)
+
+    def fail(self, error: Exception) -> None:
+        """Show what stopped the work, and pop it up: the user may be looking elsewhere."""
+        self.complain(explain(error))
+        show_error(explain(error))
 
     def note(self, text: str) -> None:
         """Keep a remark below whatever is shown; empty for none."""

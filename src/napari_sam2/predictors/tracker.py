@@ -125,6 +125,8 @@ class Tracker:
         last = known.prompted.get(frame)
         corrects = last.corrects if last else frame in known.tracked
         ordered = order_prompts(prompts, corrects=corrects)
+        if last and last.prompts == ordered:
+            return self._answer(object_id, frame, last.output)
         start = None
         if isinstance(ordered[0], MaskPrompt):
             output = self._accept(frame, ordered[0])
@@ -135,14 +137,18 @@ class Tracker:
         known.prompted[frame] = PromptedFrame(ordered, corrects, start, output)
         known.memory.prompted.pop(frame, None)  # encoded again before it is attended to
         self._objects[object_id] = known
-        return Candidates(frame, self.source.shape, tuple(self._ranked(object_id, output)))
+        return self._answer(object_id, frame, output)
 
     def clear(self, object_id: int, frame: int) -> None:
-        """Forget an object's prompts on a frame."""
+        """Forget an object's prompts on a frame; with its last ones, all that followed."""
         known = self._objects.get(object_id)
-        if known is not None:
-            known.prompted.pop(frame, None)
-            known.memory.prompted.pop(frame, None)
+        if known is None or frame not in known.prompted:
+            return
+        del known.prompted[frame]
+        known.memory.prompted.pop(frame, None)
+        known.tracked.discard(frame)  # the next click there begins anew
+        if not known.prompted:
+            del self._objects[object_id]
 
     def remove(self, object_id: int) -> None:
         """Forget an object."""
@@ -284,8 +290,6 @@ class Tracker:
         last = known.prompted.get(frame)
         answered = last.answers(prompts) if last else 0
         output = last.output if last and answered else None
-        if output is not None and answered == len(clicks):
-            return output
         features = self.features[frame]
         with autocast(self.model.device, self.precision):
             embedding = self.model.without_memory(features)
@@ -329,6 +333,9 @@ class Tracker:
         if earlier is None:
             return None
         return mask_to_logits(earlier, self.model.config.image_size, self.model.device)
+
+    def _answer(self, object_id: int, frame: int, output: ObjectOutput) -> Candidates:
+        return Candidates(frame, self.source.shape, tuple(self._ranked(object_id, output)))
 
     def _ranked(self, object_id: int, output: ObjectOutput) -> Iterator[ObjectMask]:
         for index in output.candidate_ious[0].argsort(descending=True, stable=True).tolist():

@@ -29,6 +29,8 @@ class Stage:
     decay: bool = False  #: whether the learning rate falls to 0 by a cosine
     nuclei_share: float = 0.3  #: of samples that are real nuclei, where the set is there
     echo: int = 4  #: views of each generated scene
+    zoom: tuple[float, float] = (0.8, 2.0)  #: enlargement of generated scenes
+    nuclei_zoom: tuple[float, float] = (0.5, 3.0)  #: enlargement of real nuclei
     options: StepOptions = field(default_factory=StepOptions)
 
     def __post_init__(self) -> None:
@@ -57,7 +59,8 @@ class Recipe:
         stages = []
         for stage in data.pop("stages"):
             options = _build(StepOptions, stage.pop("options", {}))
-            stages.append(_build(Stage, {**stage, "options": options}))
+            pairs = {key: tuple(v) for key, v in stage.items() if isinstance(v, list)}
+            stages.append(_build(Stage, {**stage, **pairs, "options": options}))
         recipe: Recipe = _build(cls, {**data, "stages": tuple(stages)})
         return recipe
 

@@ -222,7 +222,8 @@ class Trainer:
             [
                 {"params": params, "lr": rate, "peak": rate, "weight_decay": decay}
                 for (rate, decay), params in groups.items()
-            ]
+            ],
+            fused=True,
         )
         if self._restored is not None:
             optimizer.load_state_dict(self._restored)
@@ -241,6 +242,8 @@ class Trainer:
             nuclei_share=stage.nuclei_share,
             kept_out=self.recipe.kept_out_stems(),
             echo=stage.echo,
+            zoom=stage.zoom,
+            nuclei_zoom=stage.nuclei_zoom,
         )
         return batches(options, stage.batch_size, self.options.workers)
 

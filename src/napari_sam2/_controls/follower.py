@@ -1,0 +1,98 @@
+"""Objects followed through frames: one run at a time, watched, and cancelled."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_sam2._controls.bench import Begun
+from napari_sam2._controls.keys import Keys
+from napari_sam2._worker import Call, Job
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Image
+
+    from napari_sam2._controls.bench import Bench, Task
+    from napari_sam2._controls.panels import Panels
+    from napari_sam2._controls.results import Results
+    from napari_sam2._layers import Stack
+    from napari_sam2.prompts import FrameMasks
+
+
+class Follower:
+    """Follows objects in a worker, and shows each frame as it is found.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    panels : Panels
+    bench : Bench
+    results : Results
+    """
+
+    def __init__(self, viewer: ViewerModel, panels: Panels, bench: Bench, results: Results) -> None:
+        self._panels, self._bench, self._results = panels, bench, results
+        self._job = Job()
+        self._stack: Stack | None = None
+        # Bound while there is something to cancel: otherwise napari finishes shapes with it.
+        self._escape = Keys(viewer, {"Escape": self.cancel})
+
+    @property
+    def is_running(self) -> bool:
+        """Whether objects are being followed."""
+        return self._job.is_running
+
+    def start(self, task: Task) -> None:
+        """Follow the objects of a task where the panel says."""
+        self._stack = task.stack
+        self._panels.status.begin(0)
+        self._panels.status.say("Preparing …")
+        self._panels.track.set_running(True)
+        self._escape.take()
+        route = self._panels.track.route(self._panels.objects.selected())
+        self._job.start(
+            Call(
+                partial(self._bench.propagate, task, route),
+                on_step=partial(self._show, task.stack),
+                on_error=self._fail,
+                on_done=partial(self._end, "Done"),
+            )
+        )
+
+    def cancel(self) -> None:
+        """Stop after the frame that is under way; what was found stays."""
+        if self.is_running:
+            self._job.cancel()
+            self._end("Cancelled")
+
+    def let_go(self, image: Image) -> None:
+        """Stop if it is this image that objects are followed in."""
+        if self._stack is not None and self._stack.image is image:
+            self.cancel()
+
+    def shut(self) -> None:
+        """Stop, and show nothing more."""
+        self._job.cancel()
+        self._escape.give_back()
+
+    def _show(self, stack: Stack, step: Begun | FrameMasks) -> None:
+        if isinstance(step, Begun):
+            self._panels.model.show_device(self._bench.device)
+            self._results.begin(stack, step.labels)
+            self._panels.status.begin(step.total)
+            self._panels.status.say("Following …")
+        else:
+            self._results.take(stack, step)
+            self._panels.status.advance()
+
+    def _fail(self, error: Exception) -> None:
+        self._end("Failed")
+        self._panels.status.fail(error)
+
+    def _end(self, how: str) -> None:
+        self._stack = None
+        self._panels.status.end(how)
+        self._panels.track.set_running(False)
+        self._escape.give_back()
+        self._results.refresh_all()

@@ -1,0 +1,26 @@
+"""The parts of the dock that are seen, together."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from napari_sam2._controls.image_picker import ImagePicker
+    from napari_sam2._controls.model_picker import ModelPicker
+    from napari_sam2._controls.object_list import ObjectList
+    from napari_sam2._controls.prompt_panel import PromptPanel
+    from napari_sam2._controls.status import Status
+    from napari_sam2._controls.track_panel import TrackPanel
+
+
+@dataclass(frozen=True, eq=False)
+class Panels:
+    """One of each, from top to bottom as the hand goes."""
+
+    image: ImagePicker
+    model: ModelPicker
+    prompts: PromptPanel
+    objects: ObjectList
+    track: TrackPanel
+    status: Status

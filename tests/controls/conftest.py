@@ -1,0 +1,204 @@
+"""A dock, a window, and a hand to drive them."""
+
+from __future__ import annotations
+
+import threading
+
+import numpy as np
+import pytest
+import torch
+from napari.components import ViewerModel
+from napari.layers import Points, Shapes
+from qtpy.QtCore import QPoint, Qt, QThreadPool
+
+from napari_sam2._widget import AnnotateWidget
+from napari_sam2.predictors.tracker import Tracker
+
+POINTS, SHAPES, PREVIEW, LABELS = "SAM 2 points", "SAM 2 shapes", "SAM 2 preview", "SAM 2 labels"
+WAIT = 10_000  #: ms, for what a worker does
+KEYS = ("S", "Shift-S", "T", "C", "Shift-C", "N")
+
+
+class Gate:
+    """Stands before each frame that is tracked."""
+
+    def __init__(self) -> None:
+        self.open, self.entered = threading.Event(), threading.Event()
+        self.open.set()
+        self.threads: set[threading.Thread] = set()
+        self.error: Exception | None = None
+        self.closes_at: int | None = None
+        self.passed: list[int] = []  #: frames
+
+    def pass_through(self, frame: int) -> None:
+        self.threads.add(threading.current_thread())
+        if frame == self.closes_at:
+            self.open.clear()
+        if not self.open.is_set():
+            self.entered.set()
+        assert self.open.wait(20)
+        if self.error is not None:
+            raise self.error
+        self.passed.append(frame)
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Leave the other cores to the window."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture
+def gate(monkeypatch):
+    gate, step = Gate(), Tracker.step
+
+    def gated(self, object_ids, frame, *, reverse=False):
+        gate.pass_through(frame)
+        return step(self, object_ids, frame, reverse=reverse)
+
+    monkeypatch.setattr(Tracker, "step", gated)
+    yield gate
+    gate.open.set()
+
+
+@pytest.fixture
+def told(monkeypatch) -> list[str]:
+    """What pops up."""
+    messages: list[str] = []
+    monkeypatch.setattr("napari_sam2._controls.status.show_error", messages.append)
+    return messages
+
+
+@pytest.fixture
+def viewer(blobs) -> ViewerModel:
+    viewer = ViewerModel()
+    viewer.add_image(blobs[0], name="blobs", scale=(1, 0.5, 0.5))
+    viewer.dims.set_point(0, 0)
+    return viewer
+
+
+@pytest.fixture
+def dock(viewer, tiny_model, qtbot):
+    """A dock without a window: for what needs neither mouse nor keys."""
+    widget = AnnotateWidget(viewer, model=tiny_model)
+    qtbot.addWidget(widget, before_close_func=lambda widget: widget.annotator.shut())
+    yield widget
+    widget.annotator.shut()
+    assert QThreadPool.globalInstance().waitForDone(WAIT)
+
+
+@pytest.fixture
+def window(make_napari_viewer, blobs, qtbot):
+    """A real window with a stack of blobs."""
+    viewer = make_napari_viewer(show=True)
+    viewer.window._qt_window.resize(1100, 800)
+    viewer.add_image(blobs[0], name="blobs", scale=(1, 0.5, 0.5))
+    viewer.dims.set_point(0, 0)
+    qtbot.wait(50)
+    yield viewer
+    assert QThreadPool.globalInstance().waitForDone(WAIT)
+
+
+@pytest.fixture
+def docked(window, tiny_model, qtbot):
+    """The dock in the window."""
+    widget = AnnotateWidget(window, model=tiny_model)
+    window.window.add_dock_widget(widget, name="SAM 2")
+    qtbot.wait(50)
+    return widget
+
+
+@pytest.fixture
+def prompted(monkeypatch) -> list[tuple[int, int]]:
+    """Which object the model was asked for, on which frame, in this order."""
+    asked: list[tuple[int, int]] = []
+    prompt = Tracker.prompt
+
+    def noting(self, object_id, frame, *args):
+        asked.append((object_id, frame))
+        return prompt(self, object_id, frame, *args)
+
+    monkeypatch.setattr(Tracker, "prompt", noting)
+    return asked
+
+
+class Hand:
+    """What a hand does, and what an eye sees."""
+
+    def __init__(self, qtbot) -> None:
+        self._qtbot = qtbot
+
+    @staticmethod
+    def rectangle(row0, column0, row1, column1, frame=0):
+        return [
+            [frame, r, c]
+            for r, c in ((row0, column0), (row0, column1), (row1, column1), (row1, column0))
+        ]
+
+    @staticmethod
+    def add_points(dock, *points):
+        """Take the point tool up, and add points in pixels of the image: (frame, row, column)."""
+        if not dock.panels.prompts.tools["point"].isChecked():
+            dock.panels.prompts.tools["point"].click()
+        layer = next(layer for layer in dock.annotator.layers.layers() if isinstance(layer, Points))
+        for point in points:
+            layer.add(point)
+        return layer
+
+    @staticmethod
+    def add_boxes(dock, *boxes):
+        """Take the box tool up, and add boxes."""
+        if not dock.panels.prompts.tools["box"].isChecked():
+            dock.panels.prompts.tools["box"].click()
+        layer = next(layer for layer in dock.annotator.layers.layers() if isinstance(layer, Shapes))
+        for box in boxes:
+            layer.add_rectangles(box)
+        return layer
+
+    @staticmethod
+    def previewed(viewer) -> set[int]:
+        return (
+            set(np.unique(viewer.layers[PREVIEW].data)) - {0} if PREVIEW in viewer.layers else set()
+        )
+
+    @staticmethod
+    def frames_with_labels(viewer) -> list[int]:
+        return np.flatnonzero(viewer.layers[LABELS].data.any(axis=(1, 2))).tolist()
+
+    def wait_until_idle(self, dock):
+        self._qtbot.waitUntil(dock.panels.track.propagate_button.isEnabled, timeout=WAIT)
+
+    @staticmethod
+    def _position(viewer, world):
+        """Where a place of the world is on the canvas."""
+        canvas = viewer.window._qt_viewer.canvas
+        transform = canvas.view.scene.transform
+        x, y, *_ = transform.map([world[-1], world[-2], 0, 1])
+        return QPoint(round(float(x)), round(float(y)))
+
+    def click(self, viewer, world):
+        native = viewer.window._qt_viewer.canvas.native
+        position = self._position(viewer, world)
+        self._qtbot.mouseMove(native, position)
+        self._qtbot.mouseClick(native, Qt.MouseButton.LeftButton, pos=position)
+
+    def drag(self, viewer, start, end):
+        native = viewer.window._qt_viewer.canvas.native
+        a, b = self._position(viewer, start), self._position(viewer, end)
+        self._qtbot.mouseMove(native, a)
+        self._qtbot.mousePress(native, Qt.MouseButton.LeftButton, pos=a)
+        for share in (0.3, 0.6, 1.0):
+            self._qtbot.mouseMove(native, a + (b - a) * share)
+            self._qtbot.wait(20)
+        self._qtbot.mouseRelease(native, Qt.MouseButton.LeftButton, pos=b)
+
+    def press(self, viewer, key, modifier=Qt.KeyboardModifier.NoModifier):
+        self._qtbot.keyClick(viewer.window._qt_viewer.canvas.native, key, modifier)
+
+
+@pytest.fixture
+def hand(qtbot) -> Hand:
+    return Hand(qtbot)

@@ -1,0 +1,206 @@
+"""Layers, docks and viewers come and go, also while objects are followed."""
+
+from __future__ import annotations
+
+import gc
+import weakref
+
+import numpy as np
+from napari.components import ViewerModel
+from napari.layers import Image
+from qtpy.QtCore import QThreadPool
+
+from napari_sam2._layers import alignment
+from napari_sam2._widget import AnnotateWidget
+
+POINTS, PREVIEW, LABELS = "SAM 2 points", "SAM 2 preview", "SAM 2 labels"
+WAIT = 10_000  #: ms, for what a worker does
+
+
+def test_prompt_layer_deleted_by_hand_is_made_anew(dock, viewer, qtbot, hand):
+    hand.add_points(dock, [0, 30, 40])
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
+
+    viewer.layers.remove(POINTS)
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == set(), timeout=WAIT)
+    hand.add_points(dock, [0, 31, 41])
+
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
+
+
+def test_preview_layer_deleted_by_hand_is_made_anew(dock, viewer, qtbot, hand):
+    hand.add_points(dock, [0, 30, 40])
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
+
+    viewer.layers.remove(PREVIEW)
+    hand.add_points(dock, [0, 31, 41])
+
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
+
+
+def test_labels_deleted_while_following_are_made_anew(dock, viewer, gate, qtbot, hand):
+    hand.add_points(dock, [0, 30, 40])
+    gate.closes_at = 3
+    dock.annotator.propagate()
+    assert gate.entered.wait(10)
+    qtbot.waitUntil(lambda: LABELS in viewer.layers, timeout=WAIT)
+
+    viewer.layers.remove(LABELS)
+    gate.closes_at = None
+    gate.open.set()
+    hand.wait_until_idle(dock)
+
+    assert hand.frames_with_labels(viewer) == list(range(8))
+
+
+def test_renamed_layers_are_still_the_same(dock, viewer, hand):
+    hand.add_points(dock, [0, 30, 40])
+    dock.annotator.propagate()
+    hand.wait_until_idle(dock)
+    viewer.layers[LABELS].name = "mine now"
+    viewer.layers[POINTS].name = "my points"
+    viewer.layers["blobs"].name = "drops"
+
+    dock.annotator.propagate()
+    hand.wait_until_idle(dock)
+
+    names = {layer.name for layer in viewer.layers}
+    assert names == {"drops", "my points", "mine now", PREVIEW} & names
+    assert dock.panels.image.images.currentText() == "drops"
+
+
+def test_image_removed_while_following_stops_it(dock, viewer, gate, qtbot, hand):
+    hand.add_points(dock, [0, 30, 40])
+    gate.closes_at = 3
+    dock.annotator.propagate()
+    assert gate.entered.wait(10)
+
+    viewer.layers.remove("blobs")
+    gate.open.set()
+    assert QThreadPool.globalInstance().waitForDone(WAIT)
+    qtbot.wait(150)
+
+    assert dock.panels.track.propagate_button.isEnabled()
+    assert "Cancelled" in dock.panels.status.label.text()
+
+
+def test_nothing_of_a_removed_image_is_kept(dock, viewer, qtbot, hand):
+    hand.add_points(dock, [0, 30, 40])
+    dock.annotator.propagate()
+    hand.wait_until_idle(dock)
+    image = weakref.ref(viewer.layers["blobs"])
+
+    viewer.layers.remove("blobs")
+    qtbot.wait(200)
+    gc.collect()
+
+    assert image() is None
+
+
+def test_another_image_has_labels_of_its_own(dock, viewer, blobs, hand):
+    hand.add_points(dock, [0, 30, 40])
+    dock.annotator.propagate()
+    hand.wait_until_idle(dock)
+    first = viewer.layers[LABELS]
+    before = first.data.copy()
+
+    other = viewer.add_image(blobs[0][:, ::-1], name="other", scale=(1, 0.5, 0.5))
+    dock.panels.image.images.pick(other)
+    dock.annotator.propagate()
+    hand.wait_until_idle(dock)
+
+    np.testing.assert_array_equal(first.data, before)
+    assert hand.frames_with_labels(viewer) == list(range(8))
+    assert len([layer for layer in viewer.layers if layer.name.startswith(LABELS)]) == 2
+
+
+def test_any_axis_can_be_played(dock, viewer, hand):
+    dock.panels.image.axes.setCurrentIndex(2)
+    dock.panels.image.axes.activated.emit(2)
+    assert viewer.dims.order == (2, 0, 1)
+    assert dock.panels.track.last.value() == 127
+    dock.panels.track.last.setValue(42)
+    viewer.dims.set_point(2, 20)
+    hand.add_points(dock, [3, 34, 40])
+
+    dock.annotator.propagate()
+    hand.wait_until_idle(dock)
+
+    labels = viewer.layers[LABELS].data
+    assert np.flatnonzero(labels.any(axis=(0, 1))).tolist() == [40, 41, 42]
+
+
+def test_dock_closed_while_following_leaves_nothing_behind(window, docked, gate, qtbot, hand):
+    before = window.layers["blobs"].keymap
+    points = hand.add_points(docked, [0, 30, 40])
+    gate.closes_at = 3
+    docked.annotator.propagate()
+    assert gate.entered.wait(10)
+
+    window.window.remove_dock_widget(docked)
+    gate.open.set()
+    assert QThreadPool.globalInstance().waitForDone(WAIT)
+    qtbot.wait(150)
+    points.add([0, 31, 41])
+
+    assert gate.passed == [0, 1, 2, 3]
+    assert not any(str(key) in {"S", "Shift+S", "T", "C", "N", "Escape"} for key in window.keymap)
+    assert points.keymap == {}
+    assert before == {}
+    docked.deleteLater()
+
+
+def test_viewer_closed_while_following_leaves_no_thread(window, docked, gate, qtbot, hand):
+    hand.add_points(docked, [0, 30, 40])
+    gate.closes_at = 3
+    docked.annotator.propagate()
+    assert gate.entered.wait(10)
+
+    with qtbot.captureExceptions() as raised:
+        window.close()
+        gate.open.set()
+        assert QThreadPool.globalInstance().waitForDone(WAIT)
+        qtbot.wait(150)
+
+    assert raised == []
+
+
+def test_a_second_dock_goes_on_with_the_prompts_of_the_first(viewer, tiny_model, qtbot, hand):
+    first = AnnotateWidget(viewer, model=tiny_model)
+    qtbot.addWidget(first)
+    points = hand.add_points(first, [0, 30, 40])
+    first.annotator.shut()
+
+    second = AnnotateWidget(viewer, model=tiny_model)
+    qtbot.addWidget(second)
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
+
+    assert second.annotator.layers.layers() == [points]
+    second.annotator.shut()
+
+
+def test_two_dimensional_images_work_in_place(tiny_model, blobs, qtbot, hand):
+    viewer = ViewerModel()
+    viewer.add_image(blobs[0][0], name="one frame")
+    widget = AnnotateWidget(viewer, model=tiny_model)
+    qtbot.addWidget(widget)
+    hand.add_points(widget, [30, 40])
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
+
+    widget.annotator.accept()
+    qtbot.waitUntil(lambda: LABELS in viewer.layers, timeout=WAIT)
+
+    assert viewer.layers[LABELS].data.shape == (96, 128)
+    widget.annotator.shut()
+
+
+def test_user_layers_are_left_as_they_are(dock, viewer, blobs, hand):
+    image = viewer.layers["blobs"]
+    before = image.data.copy(), alignment(image)["scale"].tolist(), image.contrast_limits
+    hand.add_points(dock, [0, 30, 40])
+    dock.annotator.propagate()
+    hand.wait_until_idle(dock)
+
+    np.testing.assert_array_equal(image.data, before[0])
+    assert (image.scale.tolist(), image.contrast_limits) == (before[1], before[2])
+    assert isinstance(image, Image)

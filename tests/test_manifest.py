@@ -1,0 +1,55 @@
+"""What napari finds when it looks for the plugin."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from npe2 import PluginManifest
+
+from napari_sam2._widget import AnnotateWidget
+
+
+@pytest.fixture(autouse=True)
+def _one_thread():
+    """Generate without waiting for cores that others use."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def manifest() -> PluginManifest:
+    return PluginManifest.from_distribution("napari-sam2")
+
+
+def test_every_command_can_be_imported(manifest):
+    manifest.validate_imports()
+
+
+def test_opened_from_the_menu_the_dock_works_on_the_layers_of_the_viewer(
+    make_napari_viewer, blobs, qtbot
+):
+    viewer = make_napari_viewer()
+    image = viewer.add_image(blobs[0])
+
+    _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+    tool = widget.panels.prompts.tools["point"]
+    tool.click()
+
+    assert isinstance(widget, AnnotateWidget)
+    assert widget.panels.image.image() is image
+    # napari gives the widget a proxy, through which the active layer would not be itself.
+    assert tool.isChecked()
+
+
+@pytest.mark.parametrize("key", ["nuclei", "cells"])
+def test_sample_is_a_stack_that_changes(manifest, key):
+    (contribution,) = [one for one in manifest.contributions.sample_data if one.key == key]
+
+    ((images, options, kind),) = contribution.open()
+
+    assert (images.ndim, images.dtype, kind) == (3, np.uint8, "image")
+    assert options["name"]
+    assert (images[0] != images[-1]).any()
