@@ -11,6 +11,10 @@ import numpy as np
 import pytest
 import torch
 
+# Mesa's software OpenGL and triton each bring an LLVM, and the process crashes where Mesa's was
+# loaded first. The optimizers of torch import triton; the windows of napari load Mesa.
+import torch._dynamo
+
 from napari_sam2.model.config import HieraConfig, SAM2Config
 from napari_sam2.model.sam2 import SAM2
 

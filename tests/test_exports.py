@@ -67,13 +67,15 @@ def test_labels_have_their_name_once_they_are_complete(tmp_path):
 def test_interrupted_labels_are_kept_beside(tmp_path):
     path = tmp_path / "labels.tif"
     path.write_bytes(b"yesterday's result")
-    with (
-        pytest.raises(OSError, match="disk full"),
-        label_file(path, (3, 5, 6), np.uint16) as labels,
-    ):
-        labels[0] = 7
-        labels.flush()
-        raise OSError("disk full")
+
+    def write():
+        with label_file(path, (3, 5, 6), np.dtype(np.uint16)) as labels:
+            labels[0] = 7
+            labels.flush()
+            raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        write()
 
     assert path.read_bytes() == b"yesterday's result"
     assert tifffile.imread(tmp_path / "labels.partial.tif")[0, 0, 0] == 7

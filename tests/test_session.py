@@ -7,7 +7,7 @@ import zarr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from napari_sam2 import Session, Settings, View
+from napari_sam2 import MaskPrompt, Session, Settings, View
 from napari_sam2.predictors.frames import FrameError
 
 
@@ -120,6 +120,42 @@ def test_removed_object_drops_out_of_a_run(session):
     assert [masks.object_ids for masks in steps] == [(second,)] * 3
 
 
+def test_another_contrast_goes_on_with_what_was_found(tiny_model, blobs, session):
+    first, second = prompted(session)
+    run(session)
+    before = session.labels.copy()
+
+    other = Session(
+        blobs[0], tiny_model, view=View(contrast_limits=(0, 100)), labels=session.labels
+    )
+    other.take_over(session)
+
+    assert np.array_equal(other.labels, before)
+    assert [one.name for one in other.objects.values()] == ["first", "second"]
+    assert other.prompts(second, 5) == session.prompts(second, 5)
+    other.add_points(first, 3, [[5, 5]], [False])  # alone: it corrects what was found
+    assert other.segment(first, 3).frame == 3
+    other.remove_object(first)
+    assert set(np.unique(other.labels)) == {0, second}
+
+
+def test_same_prompts_again_change_nothing(session):
+    first, _ = prompted(session)
+    session.add_mask(first, 2, np.eye(96, 128))
+
+    assert not session.set_prompts(first, 0, session.prompts(first, 0))
+    assert not session.set_prompts(first, 2, [MaskPrompt(2, np.eye(96, 128))])
+    assert session.set_prompts(first, 2, [])
+
+
+@pytest.mark.parametrize(("object_id", "message"), [(1, "object 1 already"), (0, "no room for 0")])
+def test_ids_that_cannot_be_had_are_refused(session, object_id, message):
+    session.add_object()
+
+    with pytest.raises(ValueError, match=message):
+        session.add_object(object_id=object_id)
+
+
 def test_ids_count_up_and_names_default_to_them(session):
     assert [session.add_object(), session.add_object("axon")] == [1, 2]
     assert [one.name for one in session.objects.values()] == ["object 1", "axon"]
@@ -202,7 +238,7 @@ def test_more_objects_than_the_labels_can_hold_are_an_error(tiny_model, blobs):
     for _ in range(255):
         session.add_object()
 
-    with pytest.raises(ValueError, match="uint8 have no room"):
+    with pytest.raises(ValueError, match="uint8 have no room for 256"):
         session.add_object()
 
 

@@ -64,6 +64,13 @@ class MaskPrompt:
             raise ValueError(f"A mask prompt is one frame, (H, W); got shape {mask.shape}.")
         object.__setattr__(self, "mask", mask.astype(bool))
 
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, MaskPrompt):
+            return NotImplemented
+        return self.frame == other.frame and np.array_equal(self.mask, other.mask)
+
+    __hash__ = None  # type: ignore[assignment]
+
 
 Prompt = PointPrompt | BoxPrompt | MaskPrompt
 

@@ -11,6 +11,7 @@ import numpy as np
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
+from napari_sam2.predictors.objects import check_prompt
 from napari_sam2.predictors.passes import Direction, Pass, plan_passes
 from napari_sam2.predictors.tracker import Tracker, TrackerOptions
 from napari_sam2.prompts import BoxPrompt, Candidates, FrameMasks, MaskPrompt, PointPrompt, Prompt
@@ -110,13 +111,43 @@ class Session:
         """How many frames there are."""
         return self.source.n_frames
 
-    def add_object(self, name: str = "") -> int:
-        """Begin a new object; return its id, the value it has in the labels."""
-        object_id = max(self.objects, default=0) + 1
-        if object_id > np.iinfo(self.labels.dtype).max:
-            raise ValueError(f"Labels of type {self.labels.dtype} have no room for more objects.")
+    def add_object(self, name: str = "", object_id: int | None = None) -> int:
+        """Begin a new object.
+
+        Parameters
+        ----------
+        name : str
+            Shown to the user.
+        object_id : int, optional
+            The value it has in the labels; the next free one unless given.
+
+        Returns
+        -------
+        int
+            Its id.
+        """
+        if object_id is None:
+            object_id = max(self.objects, default=0) + 1
+        if object_id in self.objects:
+            raise ValueError(f"There is an object {object_id} already.")
+        if not 0 < object_id <= np.iinfo(self.labels.dtype).max:
+            raise ValueError(f"Labels of type {self.labels.dtype} have no room for {object_id}.")
         self.objects[object_id] = SessionObject(name or f"object {object_id}")
         return object_id
+
+    def take_over(self, earlier: Session) -> None:
+        """Go on with the objects of a session of the same data, and what was found of them.
+
+        For another model, or another contrast; the labels are to be the same. Prompts are
+        answered anew.
+        """
+        with self._lock:
+            for object_id, known in earlier.objects.items():
+                self.add_object(known.name, object_id)
+                self.objects[object_id] = replace(known, prompts={}, frames=set(known.frames))
+                self._tracker.mark_tracked(object_id, known.frames - known.prompts.keys())
+                for frame, prompts in known.prompts.items():
+                    self.set_prompts(object_id, frame, prompts)
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object, and take it out of the labels."""
@@ -183,8 +214,13 @@ class Session:
         """Give an object's prompts on a frame."""
         return self._known(object_id).prompts.get(frame, ())
 
-    def set_prompts(self, object_id: int, frame: int, prompts: Iterable[Prompt]) -> None:
+    def set_prompts(self, object_id: int, frame: int, prompts: Iterable[Prompt]) -> bool:
         """Replace an object's prompts on a frame; none clears it.
+
+        Returns
+        -------
+        bool
+            Whether this changed anything.
 
         Raises
         ------
@@ -194,13 +230,16 @@ class Session:
         known, prompts = self._known(object_id), tuple(prompts)
         self.source.index(frame)
         for prompt in prompts:
-            self._check_prompt(prompt, frame)
+            check_prompt(prompt, frame, self.source.shape)
         with self._lock:
+            if prompts == known.prompts.get(frame, ()):
+                return False
             if prompts:
                 known.prompts[frame] = prompts
             else:
                 known.prompts.pop(frame, None)
                 self._tracker.clear(object_id, frame)
+            return True
 
     def clear_prompts(self, object_id: int, frame: int | None = None) -> None:
         """Remove an object's prompts from one frame, or from all."""
@@ -327,25 +366,6 @@ class Session:
             raise ValueError(f"There is no object {object_id}; there are {sorted(self.objects)}.")
         return self.objects[object_id]
 
-    def _check_prompt(self, prompt: Prompt, frame: int) -> None:
-        height, width = self.source.shape
-        if prompt.frame != frame:
-            raise ValueError(f"A prompt for frame {prompt.frame} was given for frame {frame}.")
-        if isinstance(prompt, MaskPrompt):
-            if prompt.mask.shape != (height, width):
-                raise ValueError(
-                    f"The mask has shape {prompt.mask.shape}, but a frame has {(height, width)}."
-                )
-            return
-        if isinstance(prompt, PointPrompt):
-            inside = _within(prompt.row, height) and _within(prompt.column, width)
-        else:
-            # A box may reach over the edge, but not lie beyond it.
-            rows = prompt.row0 < height - 0.5 and prompt.row1 > -0.5
-            inside = rows and prompt.column0 < width - 0.5 and prompt.column1 > -0.5
-        if not inside:
-            raise ValueError(f"{prompt} lies outside the image of {height} x {width} pixels.")
-
     def _check_labels(self, labels: Any) -> Any:
         shape = self.source.label_shape
         if labels is None:
@@ -355,7 +375,3 @@ class Session:
                 f"Labels must be integers of shape {shape}, got {labels.dtype} {labels.shape}."
             )
         return labels
-
-
-def _within(position: float, length: int) -> bool:
-    return -0.5 <= position <= length - 0.5

@@ -1,4 +1,4 @@
-"""The comparisons would notice: each of these small mistakes is far outside the tolerance."""
+"""The comparisons would notice: each of these small mistakes is outside the tolerance."""
 
 import pytest
 import torch
@@ -10,7 +10,7 @@ comparisons = pytest.importorskip("comparisons")
 reference = pytest.importorskip("parity_reference")
 pytestmark = pytest.mark.parity
 
-NOTICED = 1e-2  #: against a tolerance of 1e-4 on one frame and 1e-3 on ten
+NOTICED = 3e-3  #: three times what is tolerated after ten frames
 
 
 def wrong_epsilon(model):

@@ -11,10 +11,7 @@ from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
-from napari_sam2.prompts import MaskPrompt
-from napari_sam2.session import Session, SessionObject
+from napari_sam2.session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping
@@ -166,10 +163,9 @@ class Bench:
             return made.session
         session = self._new_session(task)
         if made is not None and task.stack.same_place(made.task.stack):
-            for object_id, known in made.session.objects.items():
-                session.objects[object_id] = SessionObject(known.name, frames=known.frames)
+            session.take_over(made.session)
         self._made = _Made(task, session)
-        self._unanswered.clear()
+        self._unanswered = {(i, f) for i, known in session.objects.items() for f in known.prompts}
         return session
 
     def _new_session(self, task: Task) -> Session:
@@ -189,16 +185,16 @@ class Bench:
         for object_id in session.objects.keys() - task.names.keys():
             session.remove_object(object_id)
         for object_id, name in task.names.items():
-            session.objects.setdefault(object_id, SessionObject(name)).name = name
+            if object_id not in session.objects:
+                session.add_object(name, object_id)
+            session.objects[object_id].name = name
 
     def _synchronise_prompts(
         self, session: Session, task: Task, object_id: int, frame: int
     ) -> None:
         wanted = task.prompts.get(object_id, {}).get(frame, ())
-        if _equal(wanted, session.prompts(object_id, frame)):
-            return
-        session.set_prompts(object_id, frame, wanted)
-        (self._unanswered.add if wanted else self._unanswered.discard)((object_id, frame))
+        if session.set_prompts(object_id, frame, wanted):
+            (self._unanswered.add if wanted else self._unanswered.discard)((object_id, frame))
 
 
 def _frames(session: Session, task: Task) -> Iterator[tuple[int, int]]:
@@ -206,12 +202,3 @@ def _frames(session: Session, task: Task) -> Iterator[tuple[int, int]]:
     for object_id, known in session.objects.items():
         for frame in sorted(known.prompts.keys() | task.prompts.get(object_id, {}).keys()):
             yield object_id, frame
-
-
-def _equal(these: tuple[Prompt, ...], those: tuple[Prompt, ...]) -> bool:
-    return len(these) == len(those) and all(
-        np.array_equal(a.mask, b.mask)
-        if isinstance(a, MaskPrompt) and isinstance(b, MaskPrompt)
-        else a == b
-        for a, b in zip(these, those, strict=True)
-    )

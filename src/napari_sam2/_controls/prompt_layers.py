@@ -232,7 +232,8 @@ def _new_layer(kind: type, stack: Stack, defaults: dict[str, Any]) -> Points | S
             border_color="white",
             border_width=0.12,
             size=edge / 40,
-            canvas_size_limits=(9, 16),
+            # No lower limit: napari draws an empty frame as one point of size 0.
+            canvas_size_limits=(0, 16),
             **common,
         )
     layer.feature_defaults = defaults

@@ -88,3 +88,40 @@ def order_prompts(prompts: Sequence[Prompt], *, corrects: bool) -> tuple[Prompt,
         points.remove(positive[0])
         points.insert(0, positive[0])
     return (*masks, *boxes, *points)
+
+
+def check_prompt(prompt: Prompt, frame: int, shape: tuple[int, int]) -> None:
+    """Refuse a prompt that does not lie on a frame.
+
+    Parameters
+    ----------
+    prompt : Prompt
+    frame : int
+        The frame it is meant for.
+    shape : tuple of int
+        (H, W) of the frame.
+
+    Raises
+    ------
+    ValueError
+        If it belongs to another frame, or lies outside.
+    """
+    height, width = shape
+    if prompt.frame != frame:
+        raise ValueError(f"A prompt for frame {prompt.frame} was given for frame {frame}.")
+    if isinstance(prompt, MaskPrompt):
+        if prompt.mask.shape != shape:
+            raise ValueError(f"The mask has shape {prompt.mask.shape}, but a frame has {shape}.")
+        return
+    if isinstance(prompt, PointPrompt):
+        inside = _within(prompt.row, height) and _within(prompt.column, width)
+    else:
+        # A box may reach over the edge, but not lie beyond it.
+        rows = prompt.row0 < height - 0.5 and prompt.row1 > -0.5
+        inside = rows and prompt.column0 < width - 0.5 and prompt.column1 > -0.5
+    if not inside:
+        raise ValueError(f"{prompt} lies outside the image of {height} x {width} pixels.")
+
+
+def _within(position: float, length: int) -> bool:
+    return -0.5 <= position <= length - 0.5

@@ -13,7 +13,12 @@ from napari_sam2.model.sam2 import LOGIT_LIMIT, ImageFeatures, ObjectOutput, Pro
 from napari_sam2.predictors.device import autocast
 from napari_sam2.predictors.image import FeatureCache
 from napari_sam2.predictors.memory import Attended, FrameMemory, collate
-from napari_sam2.predictors.objects import PromptedFrame, TrackedObject, order_prompts
+from napari_sam2.predictors.objects import (
+    PromptedFrame,
+    TrackedObject,
+    check_prompt,
+    order_prompts,
+)
 from napari_sam2.predictors.postprocess import fill_holes
 from napari_sam2.predictors.transforms import (
     cut_out,
@@ -124,6 +129,8 @@ class Tracker:
         known = self._objects.get(object_id) or TrackedObject()
         last = known.prompted.get(frame)
         corrects = last.corrects if last else frame in known.tracked
+        for prompt in prompts:
+            check_prompt(prompt, frame, self.source.shape)
         ordered = order_prompts(prompts, corrects=corrects)
         if last and last.prompts == ordered:
             return self._answer(object_id, frame, last.output)
@@ -267,10 +274,6 @@ class Tracker:
         return memory.to(torch.bfloat16)
 
     def _accept(self, frame: int, prompt: MaskPrompt) -> ObjectOutput:
-        if prompt.mask.shape != self.source.shape:
-            raise ValueError(
-                f"The mask has shape {prompt.mask.shape}, but a frame has {self.source.shape}."
-            )
         features = self.features[frame]
         mask = mask_to_input(prompt.mask, self.model.config.image_size, self.model.device)
         with autocast(self.model.device, self.precision):
