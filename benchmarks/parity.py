@@ -29,6 +29,7 @@ def main() -> None:
     parser.add_argument("--models", nargs="*", default=published)
     parser.add_argument("--image-size", type=int, default=256)
     parser.add_argument("--frames", type=int, default=10, help="tracked frames")
+    parser.add_argument("--objects", type=int, nargs="*", default=[1, 2, 3, 4])
     options = parser.parse_args()
 
     size = options.image_size
@@ -44,7 +45,10 @@ def main() -> None:
             config = dataclasses.replace(load_config(name), image_size=size)
             models = reference.pair(config)
             one = largest(comparisons.image_path(config, models))
-            many = largest(comparisons.memory_path(config, options.frames + 1, models))
+            tracked = comparisons.memory_path(
+                config, options.frames + 1, models, tuple(options.objects)
+            )
+            many = largest(tracked)
             seconds = time.perf_counter() - begun
             print(f"| {name} | {one:.1e} | {many:.1e} | {seconds:.0f} |", flush=True)
 

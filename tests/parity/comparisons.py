@@ -226,9 +226,10 @@ def _outputs(ours, theirs):
     yield ours.object_score, score
 
 
-def memory_path(config, n_frames=11, models=None):
-    """Four objects, prompted in every way, over frames that follow: logits, pointers
-    and scores of each.
+def memory_path(config, n_frames=11, models=None, ids=(1, 2, 3, 4)):
+    """Objects prompted in every way over frames that follow: logits, pointers and scores of each.
+
+    One click (1); a click and a correction (2); a box (3); masks on two frames (4).
     """
     ours, theirs = models or reference.pair(config)
     size = config.image_size
@@ -241,10 +242,10 @@ def memory_path(config, n_frames=11, models=None):
         FrameSource(video, View(contrast_limits=(0, 1))),
         options=TrackerOptions(fill_hole_area=0),
     )
-    _prompt_both(tracker, theirs, state, size)
-    ids = [1, 2, 3, 4]
+    for object_id in ids:
+        _PROMPTS[object_id](tracker, theirs, state, size)
     for frame, metas_ids, _ in theirs.propagate_in_video(state):
-        assert metas_ids == ids
+        assert metas_ids == list(ids)
         outputs = tracker.step(ids, frame)
         for index, object_id in enumerate(ids):
             metas = reference.metas_output(state, index, frame)
@@ -253,26 +254,35 @@ def memory_path(config, n_frames=11, models=None):
             yield outputs[object_id].object_score, metas["object_score_logits"]
 
 
-def _prompt_both(tracker, theirs, state, size):
-    """One click; a click and a correction; a box; masks on two frames."""
+CLICK, OTHER = (0.3, 0.4), (0.6, 0.5)  #: (row, column), over the image's edge
 
-    def at(row, column):
-        return np.float32([[column * size, row * size]])
 
-    mask = np.random.default_rng(1).random((size, size)) > 0.5
-    click, other = (0.3, 0.4), (0.6, 0.5)
-    theirs.add_new_points_or_box(state, 0, 1, points=at(*click), labels=[1])
-    tracker.prompt(1, 0, [PointPrompt(0, click[0] * size, click[1] * size)])
+def _xy(size, *positions):
+    return np.float32([[column * size, row * size] for row, column in positions])
 
-    both = np.concatenate((at(*click), at(*other)))
-    theirs.add_new_points_or_box(state, 0, 2, points=at(*click), labels=[1])
-    theirs.add_new_points_or_box(state, 0, 2, points=both, labels=[1, 0])
-    correction = PointPrompt(0, other[0] * size, other[1] * size, positive=False)
-    tracker.prompt(2, 0, [PointPrompt(0, click[0] * size, click[1] * size), correction])
 
+def _click(tracker, theirs, state, size):
+    theirs.add_new_points_or_box(state, 0, 1, points=_xy(size, CLICK), labels=[1])
+    tracker.prompt(1, 0, [PointPrompt(0, CLICK[0] * size, CLICK[1] * size)])
+
+
+def _click_and_correct(tracker, theirs, state, size):
+    theirs.add_new_points_or_box(state, 0, 2, points=_xy(size, CLICK), labels=[1])
+    theirs.add_new_points_or_box(state, 0, 2, points=_xy(size, CLICK, OTHER), labels=[1, 0])
+    correction = PointPrompt(0, OTHER[0] * size, OTHER[1] * size, positive=False)
+    tracker.prompt(2, 0, [PointPrompt(0, CLICK[0] * size, CLICK[1] * size), correction])
+
+
+def _box(tracker, theirs, state, size):
     theirs.add_new_points_or_box(state, 0, 3, box=np.float32([0.2, 0.3, 0.7, 0.8]) * size)
     tracker.prompt(3, 0, [BoxPrompt(0, 0.3 * size, 0.2 * size, 0.8 * size, 0.7 * size)])
 
+
+def _masks(tracker, theirs, state, size):
+    mask = np.random.default_rng(1).random((size, size)) > 0.5
     for frame, one in ((0, mask), (5, ~mask)):
         theirs.add_new_mask(state, frame, 4, one)
         tracker.prompt(4, frame, [MaskPrompt(frame, one)])
+
+
+_PROMPTS = {1: _click, 2: _click_and_correct, 3: _box, 4: _masks}
