@@ -58,8 +58,19 @@ def random_view(
     return images.contiguous(), labels.to(torch.int32).contiguous()
 
 
+def _stretch(images: Tensor, generator: torch.Generator) -> Tensor:
+    """Show images between contrast limits like a user's, the same for all frames."""
+    values = images.flatten()[:: max(1, images.numel() // 50_000)]
+    limits = torch.tensor([_uniform(0, 0.02, generator), _uniform(0.98, 1, generator)])
+    low, high = values.quantile(limits.to(values.device)).tolist()
+    return ((images - low) / max(high - low, 1e-3)).clamp(0, 1)
+
+
 def random_light(images: Tensor, generator: torch.Generator) -> Tensor:
-    """Change gamma, contrast and colour, blur and add noise; the same in every frame.
+    """Change contrast, gamma and colour, blur and add noise; the same in every frame.
+
+    Mostly the contrast is set as a user would, or `FrameSource` does: what the model is
+    shown is rarely dim.
 
     Parameters
     ----------
@@ -70,10 +81,12 @@ def random_light(images: Tensor, generator: torch.Generator) -> Tensor:
     -------
     Tensor, of the same shape and range
     """
+    if _chance(0.85, generator):
+        images = _stretch(images, generator)
     if _chance(0.5, generator):
         images = images ** math.exp(_uniform(-0.6, 0.6, generator))
-    if _chance(0.5, generator):
-        images = images * _uniform(0.4, 1.3, generator) + _uniform(-0.1, 0.3, generator)
+    if _chance(0.3, generator):
+        images = images * _uniform(0.5, 1.3, generator) + _uniform(-0.1, 0.2, generator)
     if _chance(0.08, generator):
         images = 1 - images
     if _chance(0.1, generator):  # one channel shown as grey
