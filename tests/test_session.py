@@ -1,5 +1,6 @@
 import threading
 
+import dask.array as da
 import numpy as np
 import pytest
 import torch
@@ -139,6 +140,72 @@ def test_another_contrast_goes_on_with_what_was_found(tiny_model, blobs, session
     assert set(np.unique(other.labels)) == {0, second}
 
 
+def test_another_contrast_corrects_where_the_earlier_session_did(tiny_model, blobs, session):
+    first, _ = prompted(session)
+    run(session)
+    session.add_points(first, 3, [[5, 5]], [False])
+    session.segment(first, 3)
+
+    other = Session(
+        blobs[0], tiny_model, view=View(contrast_limits=(0, 100)), labels=session.labels
+    )
+    other.take_over(session)
+
+    assert run(other) == list(range(8))
+
+
+def test_cleared_correction_leaves_a_mask_that_can_be_corrected(session):
+    first, _ = prompted(session)
+    run(session)
+    session.add_points(first, 3, [[5, 5]], [False])
+    session.segment(first, 3)
+    session.clear_prompts(first, 3)
+
+    session.add_points(first, 3, [[6, 6]], [False])
+    assert session.segment(first, 3).frame == 3
+
+
+def test_negative_click_corrects_the_mask_that_is_seen(session):
+    first, _ = prompted(session)
+    run(session)
+    session.clear_prompts(first)
+
+    session.add_points(first, 0, [[6, 6]], [False])
+    assert session.segment(first, 0).frame == 0
+
+
+def test_mask_is_written_to_the_labels_as_it_was_given(session):
+    one = session.add_object()
+    mask = np.zeros((96, 128), bool)
+    mask[40, 50] = mask[10:30:3, 60:80:3] = True  # finer than the model sees
+    session.add_mask(one, 2, mask)
+
+    run(session, start=2, stop=3)
+
+    assert np.array_equal(session.labels[2] == one, mask)
+
+
+def test_objects_taken_away_before_a_run_begins_are_passed_over(session):
+    first, second = prompted(session)
+    third = session.add_object()
+    session.add_points(third, 1, [[10, 10]])
+    steps = session.propagate()
+    session.remove_object(first)
+    session.clear_prompts(third)
+
+    assert {i for masks in steps for i in masks.object_ids} == {second}
+
+
+def test_answer_for_a_removed_object_goes_to_no_other(session):
+    session.add_object()
+    last = session.add_object()
+    session.remove_object(last)
+
+    assert session.add_object() == last + 1
+    with pytest.raises(ValueError, match=f"no object {last}"):
+        session.segment(last, 0)
+
+
 def test_same_prompts_again_change_nothing(session):
     first, _ = prompted(session)
     session.add_mask(first, 2, np.eye(96, 128))
@@ -227,6 +294,32 @@ def test_results_go_into_the_labels_that_are_given(tiny_model, blobs):
     assert set(np.unique(labels[:])) == {0, 1, 2}
 
 
+def test_labels_that_are_there_already_stay(tiny_model, blobs):
+    labels = np.zeros((8, 96, 128), np.uint16)
+    labels[:, :20, :20] = 7
+    session = Session(blobs[0], tiny_model, labels=labels)
+    first, second = prompted(session)
+    run(session)
+
+    assert (first, second) == (8, 9)
+    assert (labels[:, :20, :20] == 7).all()
+
+
+def _read_only():
+    labels = np.zeros((8, 96, 128), int)
+    labels.flags.writeable = False
+    return labels
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [(_read_only(), "read-only"), (da.zeros((8, 96, 128), dtype=int), "Array does not")],
+)
+def test_labels_that_cannot_be_written_are_an_error(tiny_model, blobs, labels, message):
+    with pytest.raises(ValueError, match=message):
+        Session(blobs[0], tiny_model, labels=labels)
+
+
 @pytest.mark.parametrize("labels", [np.zeros((8, 96, 9), int), np.zeros((8, 96, 128))])
 def test_labels_of_another_shape_or_kind_are_an_error(tiny_model, blobs, labels):
     with pytest.raises(ValueError, match=r"integers of shape \(8, 96, 128\)"):
@@ -274,6 +367,7 @@ def test_box_may_reach_over_the_edge_but_not_lie_beyond(session):
     [
         (lambda s: s.add_points(7, 0, [[1, 1]]), "no object 7"),
         (lambda s: s.add_points(1, 0, [[1, 1]], [True, False]), "1 points but 2 signs"),
+        (lambda s: s.add_points(1, 0, [[0, 1, 2]]), r"shape \(N, 2\); got shape \(1, 3\)"),
         (lambda s: s.add_box(1, 0, [1, 2, 3]), "row0, column0, row1, column1"),
         (lambda s: s.add_mask(1, 0, np.ones((3, 3))), r"shape \(3, 3\), but a frame has"),
         (lambda s: s.segment(1, 0), "Nothing to segment"),
@@ -287,6 +381,20 @@ def test_wrong_call_says_why(session, action, message):
 
     with pytest.raises(ValueError, match=message):
         action(session)
+
+
+def test_range_without_any_of_the_objects_says_where_they_are(session):
+    prompted(session)
+
+    with pytest.raises(ValueError, match=r"forward in frames 0 to 3.*prompted on frames \[5\]"):
+        session.propagate(stop=4, objects=[2])
+
+
+def test_axis_of_the_view_is_played_unless_another_is_given(tiny_model):
+    stack = np.zeros((4, 40, 50), np.uint8)
+
+    assert Session(stack, tiny_model, view=View(axis=2)).n_frames == 50
+    assert Session(stack, tiny_model, 1, view=View(axis=2)).n_frames == 40
 
 
 def test_frame_that_is_not_there_is_an_error(session):

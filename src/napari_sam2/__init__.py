@@ -14,10 +14,17 @@ if TYPE_CHECKING:
     from napari_sam2.model.checkpoint import CheckpointError, load_model
     from napari_sam2.model.config import SAM2Config, config_names, load_config
     from napari_sam2.model.sam2 import SAM2
-    from napari_sam2.predictors.frames import FrameSource, View
+    from napari_sam2.predictors.frames import FrameError, FrameSource, View
     from napari_sam2.predictors.image import ImagePredictor
     from napari_sam2.predictors.tracker import Tracker, TrackerOptions
-    from napari_sam2.prompts import BoxPrompt, FrameMasks, MaskPrompt, ObjectMask, PointPrompt
+    from napari_sam2.prompts import (
+        BoxPrompt,
+        Candidates,
+        FrameMasks,
+        MaskPrompt,
+        ObjectMask,
+        PointPrompt,
+    )
     from napari_sam2.session import Session, Settings
 
 _HOMES = {
@@ -27,12 +34,14 @@ _HOMES = {
     "config_names": "model.config",
     "load_config": "model.config",
     "SAM2": "model.sam2",
+    "FrameError": "predictors.frames",
     "FrameSource": "predictors.frames",
     "View": "predictors.frames",
     "ImagePredictor": "predictors.image",
     "Tracker": "predictors.tracker",
     "TrackerOptions": "predictors.tracker",
     "BoxPrompt": "prompts",
+    "Candidates": "prompts",
     "FrameMasks": "prompts",
     "MaskPrompt": "prompts",
     "ObjectMask": "prompts",
@@ -44,7 +53,9 @@ _HOMES = {
 __all__ = [
     "SAM2",
     "BoxPrompt",
+    "Candidates",
     "CheckpointError",
+    "FrameError",
     "FrameMasks",
     "FrameSource",
     "ImagePredictor",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+CERTAIN = 10.0  #: logit of what the user gave as a mask
+
 
 @dataclass(frozen=True, slots=True)
 class PointPrompt:
@@ -84,6 +86,17 @@ class ObjectMask:
     logits: np.ndarray  #: (h, w), float16; > 0 is object. (0, 0) where the object is absent
     iou: float  #: predicted IoU with the truth, in [0, 1]
     object_score: float  #: logit; > 0 where the object is on the frame
+
+    @classmethod
+    def given(cls, object_id: int, mask: np.ndarray) -> ObjectMask:
+        """Make one out of a mask that is known to be true; bool, (H, W)."""
+        rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+        if not rows.size:
+            nothing = np.zeros((0, 0), dtype=np.float16)
+            return cls(object_id, (0, 0), nothing, 1.0, -CERTAIN)
+        part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        logits = np.where(part, CERTAIN, -CERTAIN).astype(np.float16)
+        return cls(object_id, (int(rows[0]), int(columns[0])), logits, 1.0, CERTAIN)
 
     @property
     def region(self) -> tuple[slice, slice]:

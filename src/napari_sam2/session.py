@@ -59,15 +59,15 @@ class Session:
         zarr, memmap: frames are read one at a time, when they are needed.
     model : str, Path or SAM2
         Name of a config, a YAML file, or a loaded model.
-    axis : int
-        The axis to play through.
+    axis : int, optional
+        The axis to play through; the view's, which is the first, unless given.
     view : View, optional
         Colour, contrast, and the position on further axes.
     settings : Settings, optional
         Device and precision.
     labels : array-like, optional
         Where results are written, of the stack's shape without colour; in memory unless
-        given.
+        given. What they hold already stays, and new objects are numbered past it.
 
     Raises
     ------
@@ -87,15 +87,19 @@ class Session:
         self,
         data: ArrayLike,
         model: str | Path | SAM2 = "sam2.1_hiera_nano",
-        axis: int = 0,
+        axis: int | None = None,
         *,
         view: View | None = None,
         settings: Settings | None = None,
         labels: Any = None,
     ) -> None:
         settings = settings or Settings()
-        self.source = FrameSource(data, replace(view or View(), axis=axis))
+        view = view or View()
+        self.source = FrameSource(data, view if axis is None else replace(view, axis=axis))
         self.labels = self._check_labels(labels)
+        # Ids are never used again, lest an answer meant for one object goes to another.
+        self._highest_id = 0
+        self._labels_numbered = labels is None  # whether theirs are below the highest id
         device = choose_device(settings.device)
         precision = choose_precision(settings.precision, device)
         self.model = load_model(model, settings.checkpoint, device=device)
@@ -119,21 +123,26 @@ class Session:
         name : str
             Shown to the user.
         object_id : int, optional
-            The value it has in the labels; the next free one unless given.
+            The value it has in the labels; the next one never used unless given. What the
+            labels hold of it already is replaced on each frame where it is found.
 
         Returns
         -------
         int
             Its id.
         """
-        if object_id is None:
-            object_id = max(self.objects, default=0) + 1
-        if object_id in self.objects:
-            raise ValueError(f"There is an object {object_id} already.")
-        if not 0 < object_id <= np.iinfo(self.labels.dtype).max:
-            raise ValueError(f"Labels of type {self.labels.dtype} have no room for {object_id}.")
-        self.objects[object_id] = SessionObject(name or f"object {object_id}")
-        return object_id
+        with self._lock:
+            if object_id is None:
+                object_id = self._next_id()
+            if object_id in self.objects:
+                raise ValueError(f"There is an object {object_id} already.")
+            if not 0 < object_id <= np.iinfo(self.labels.dtype).max:
+                raise ValueError(
+                    f"Labels of type {self.labels.dtype} have no room for {object_id}."
+                )
+            self._highest_id = max(self._highest_id, object_id)
+            self.objects[object_id] = SessionObject(name or f"object {object_id}")
+            return object_id
 
     def take_over(self, earlier: Session) -> None:
         """Go on with the objects of a session of the same data, and what was found of them.
@@ -141,18 +150,20 @@ class Session:
         For another model, or another contrast; the labels are to be the same. Prompts are
         answered anew.
         """
-        with self._lock:
+        with earlier._lock, self._lock:
             for object_id, known in earlier.objects.items():
                 self.add_object(known.name, object_id)
                 self.objects[object_id] = replace(known, prompts={}, frames=set(known.frames))
-                self._tracker.mark_tracked(object_id, known.frames - known.prompts.keys())
+                self._tracker.mark_tracked(object_id, earlier._tracker.followed_frames(object_id))
                 for frame, prompts in known.prompts.items():
                     self.set_prompts(object_id, frame, prompts)
+            self._highest_id = max(self._highest_id, earlier._highest_id)
+            self._labels_numbered |= earlier._labels_numbered
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object, and take it out of the labels."""
-        known = self._known(object_id)
         with self._lock:
+            known = self._known(object_id)
             self._tracker.remove(object_id)
             for frame in known.frames:
                 self._paint(frame, {object_id}, None)
@@ -171,12 +182,17 @@ class Session:
         ----------
         object_id : int
         frame : int
-        points : array-like, shape (N, 2)
+        points : array-like, shape (N, 2) or (2,)
             (row, column).
         positive : sequence of bool, optional
             Whether each point is on the object; all are unless given.
         """
-        positions = np.asarray(points, dtype=float).reshape(-1, 2)
+        positions = np.atleast_2d(np.asarray(points, dtype=float))
+        if positions.ndim != 2 or positions.shape[1] != 2:
+            raise ValueError(
+                f"Points are (row, column), of shape (N, 2); got shape {np.shape(points)}. "
+                "The frame is given apart."
+            )
         signs = [True] * len(positions) if positive is None else list(positive)
         if len(signs) != len(positions):
             raise ValueError(f"Got {len(positions)} points but {len(signs)} signs.")
@@ -227,11 +243,12 @@ class Session:
         ValueError
             If a prompt lies outside the frame, or belongs to another one.
         """
-        known, prompts = self._known(object_id), tuple(prompts)
+        prompts = tuple(prompts)
         self.source.index(frame)
         for prompt in prompts:
             check_prompt(prompt, frame, self.source.shape)
         with self._lock:
+            known = self._known(object_id)
             if prompts == known.prompts.get(frame, ()):
                 return False
             if prompts:
@@ -262,12 +279,9 @@ class Session:
         ValueError
             If the frame has no prompts, or they contradict each other.
         """
-        known = self._known(object_id)
         with self._lock:
-            earlier = None
-            if frame in known.frames:
-                earlier = np.asarray(self.labels[self.source.index(frame)]) == object_id
-            return self._tracker.prompt(object_id, frame, known.prompts.get(frame, ()), earlier)
+            prompts, earlier = self.prompts(object_id, frame), self._found(object_id, frame)
+            return self._tracker.prompt(object_id, frame, prompts, earlier)
 
     def accept(self, candidates: Candidates) -> None:
         """Write the best of `candidates` to the labels."""
@@ -328,12 +342,24 @@ class Session:
         prompted = {i: list(known.prompts) for i in ids if (known := self._known(i)).prompts}
         if not prompted:
             raise ValueError("Nothing to follow: add a point, a box or a mask first.")
-        return plan_passes(prompted, direction, start, stop)
+        passes = plan_passes(prompted, direction, start, stop)
+        if not any(one.frames for one in passes):
+            raise ValueError(
+                f"Nothing to follow {direction} in frames {start} to {stop - 1}: the objects are "
+                f"prompted on frames {sorted(set().union(*prompted.values()))}."
+            )
+        return passes
 
     def _propagate(self, passes: Sequence[Pass]) -> Generator[FrameMasks, None, None]:
-        for object_id in passes[0].begins:
-            for frame in list(self._known(object_id).prompts):
-                self.segment(object_id, frame)
+        with self._lock:
+            known = {i: self.objects[i] for i in passes[0].begins if i in self.objects}
+            prompted = sorted((frame, i) for i, one in known.items() for frame in one.prompts)
+        for frame, object_id in prompted:  # by frame: each is encoded once
+            with self._lock:
+                # Either may have been taken away since the lock was last held.
+                if object_id in self.objects and (prompts := self.prompts(object_id, frame)):
+                    earlier = self._found(object_id, frame)
+                    self._tracker.answer(object_id, frame, prompts, earlier)
         for one in passes:
             steps = self._tracker.track(one.visits(), reverse=one.reverse)
             while True:
@@ -355,11 +381,27 @@ class Session:
         """Replace objects on a frame; pixels of all others stay theirs."""
         index = self.source.index(frame)
         plane = np.array(self.labels[index])
-        plane[np.isin(plane, list(ids))] = 0
+        wanted = np.array(sorted(ids), dtype=plane.dtype)
+        plane[np.isin(plane, wanted)] = 0
         if found is not None:
-            free = (plane == 0) & np.isin(found, list(ids))
+            free = (plane == 0) & np.isin(found, wanted)
             plane[free] = found[free]
         self.labels[index] = plane
+
+    def _found(self, object_id: int, frame: int) -> np.ndarray | None:
+        """Give an object's mask in the labels, if it was found on the frame."""
+        if frame not in self._known(object_id).frames:
+            return None
+        found: np.ndarray = np.asarray(self.labels[self.source.index(frame)]) == object_id
+        return found
+
+    def _next_id(self) -> int:
+        if not self._labels_numbered:
+            frames = (self.source.index(frame) for frame in range(self.n_frames))
+            found = max(int(np.max(self.labels[index])) for index in frames)
+            self._highest_id = max(self._highest_id, found)
+            self._labels_numbered = True
+        return self._highest_id + 1
 
     def _known(self, object_id: int) -> SessionObject:
         if object_id not in self.objects:
@@ -374,4 +416,12 @@ class Session:
             raise ValueError(
                 f"Labels must be integers of shape {shape}, got {labels.dtype} {labels.shape}."
             )
+        flags = getattr(labels, "flags", None)
+        if not hasattr(labels, "__setitem__") or hasattr(labels, "dask"):
+            raise ValueError(
+                f"Labels must keep what is written into them; {type(labels).__name__} does not. "
+                "Give a numpy or zarr array."
+            )
+        if flags is not None and not flags.writeable:
+            raise ValueError("Labels cannot be written to: the array is read-only. Give a copy.")
         return labels

@@ -54,6 +54,23 @@ def test_any_axis_can_be_played(axis):
         assert np.array_equal(data[source.index(frame)], data.take(frame, axis))
 
 
+@pytest.mark.parametrize(
+    ("held", "message"),
+    [({1: 3}, "Axis 1 cannot be held at 3; it has 3"), ({0: 1, 1: 1}, "Axis 0 is played through")],
+)
+def test_axes_that_cannot_be_held_are_an_error(held, message):
+    with pytest.raises(ValueError, match=message):
+        FrameSource(np.zeros((2, 3, 20, 30), np.uint8), View(axis=0, held=held))
+
+
+def test_negative_positions_count_from_the_end():
+    data = np.arange(3, dtype=np.uint8)[None, :, None, None] * np.ones((2, 3, 20, 30), np.uint8)
+    source = FrameSource(data, View(held={1: -1}, contrast_limits=(0, 2)))
+
+    assert source.index(0)[1] == 2
+    assert (source.read(0) == 1).all()
+
+
 def test_further_axes_are_held():
     data = np.random.default_rng(0).integers(0, 255, (3, 4, 5, 6), dtype=np.uint8)
     source = FrameSource(data, View(axis=0, held={1: 2}, contrast_limits=(0, 255)))

@@ -54,6 +54,23 @@ class MLP(nn.Module):
         return output
 
 
+def resize_smoothly(x: Tensor, size: tuple[int, int]) -> Tensor:
+    """Resize maps linearly, averaging where they shrink.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, C, H, W)
+    size : tuple of int
+        (H, W) of the result.
+    """
+    # Not every Mac's GPU can average; the CPU can.
+    device = torch.device("cpu") if x.device.type == "mps" else x.device
+    resized = F.interpolate(
+        x.to(device), size, mode="bilinear", align_corners=False, antialias=True
+    )
+    return resized.to(x.device)
+
+
 def to_windows(x: Tensor, size: int) -> Tensor:
     """Cut a map into square windows, padded with zeros where it does not divide.
 

@@ -9,10 +9,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_sam2.model.layers import MLP
+from napari_sam2.model.layers import MLP, resize_smoothly
 from napari_sam2.model.mask_decoder import (
     DecodedMasks,
     MaskDecoder,
@@ -253,13 +252,8 @@ class SAM2(nn.Module):
         mask : Tensor, shape (B, 1, H, W), float32
             0 or 1, at the resolution of the model's input. Empty: the object is absent.
         """
-        logits = F.interpolate(
-            mask * MASK_SCALE + MASK_BIAS,
-            scale_factor=0.25,
-            mode="bilinear",
-            align_corners=False,
-            antialias=True,
-        )
+        low = (mask.shape[-2] // 4, mask.shape[-1] // 4)
+        logits = resize_smoothly(mask * MASK_SCALE + MASK_BIAS, low)
         nothing = PromptTensors.none(len(mask), mask.device)
         prompts = nothing._replace(mask=self.mask_downsample(mask))
         # Meta decodes from the features as they are here, without `no_mem_embed`.

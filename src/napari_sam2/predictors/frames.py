@@ -35,7 +35,8 @@ class View:
     """How an array is looked at."""
 
     axis: int = 0  #: the axis that is played through; "time", but it may be z, y or x
-    held: Mapping[int, int] | None = None  #: position on every other axis that is not seen
+    #: Position on every other axis that is not seen, by axis; negative ones count from its end.
+    held: Mapping[int, int] | None = None
     rgb: bool | None = None  #: whether the last axis is colour; guessed unless given
     contrast_limits: tuple[float, float] | None = None  #: shown as black and white
     gamma: float = 1.0  #: exponent after the contrast limits, as in napari
@@ -69,8 +70,9 @@ class FrameSource:
         self.rgb = _is_rgb(data) if view.rgb is None else view.rgb
         self.n_axes = len(data.shape) - self.rgb
         _check(data, self.n_axes)
-        held = {self._positive(axis): int(i) for axis, i in (view.held or {}).items()}
         self.axis = None if self.n_axes == 2 else self._positive(view.axis)
+        held = {self._positive(axis): int(i) for axis, i in (view.held or {}).items()}
+        held = {axis: self._held_position(axis, i) for axis, i in held.items()}
         seen = [axis for axis in range(self.n_axes) if axis not in held and axis != self.axis]
         if len(seen) != 2:
             raise ValueError(
@@ -133,9 +135,11 @@ class FrameSource:
         shown = np.nan_to_num(shown, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1)
         if self.gamma != 1:
             shown = shown**self.gamma
+        if not self.rgb:
+            shown = np.broadcast_to(shown[..., None], (*shown.shape, 3))
         return np.ascontiguousarray(shown, dtype=np.float32)
 
-    def _raw(self, frame: int) -> np.ndarray:  # (H, W, 3)
+    def _raw(self, frame: int) -> np.ndarray:  # (H, W), or (H, W, 3) in colour
         index = self.index(frame)
         try:
             pixels = np.asarray(self.data[index])
@@ -145,9 +149,7 @@ class FrameSource:
         exact = 2 if pixels.dtype.kind in "iu" else 4
         wide = pixels.dtype.itemsize > exact
         pixels = pixels.astype(np.float64 if wide else np.float32)
-        if self.rgb:
-            return pixels[..., :3]
-        return np.broadcast_to(pixels[..., None], (*pixels.shape, 3))
+        return pixels[..., :3] if self.rgb else pixels
 
     def _sample_limits(self) -> tuple[float, float]:
         if self.data.dtype == bool:
@@ -163,6 +165,16 @@ class FrameSource:
             return 0.0, 1.0
         low, high = np.percentile(values, SAMPLED_PERCENTILES)
         return float(low), float(high)
+
+    def _held_position(self, axis: int, position: int) -> int:
+        if axis == self.axis:
+            raise ValueError(f"Axis {axis} is played through; it cannot be held at {position}.")
+        length = int(self.data.shape[axis])
+        if not -length <= position < length:
+            raise ValueError(
+                f"Axis {axis} cannot be held at {position}; it has {length} positions."
+            )
+        return position % length
 
     def _positive(self, axis: int) -> int:
         if not -self.n_axes <= axis < self.n_axes:

@@ -41,6 +41,12 @@ class TrackedObject:
     tracked: set[int] = field(default_factory=set)  #: every frame it was followed over
     reverse: bool = False  #: which way it was followed last
 
+    @property
+    def followed(self) -> set[int]:
+        """Frames whose mask comes from following, corrected or not; not those it began on."""
+        began = {frame for frame, one in self.prompted.items() if not one.corrects}
+        return self.tracked - began
+
     def keep_near(self, frame: int) -> None:
         """Forget what neither this frame nor a prompted one can reach."""
         self.memory.keep_near((frame, *self.prompted))

@@ -47,9 +47,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class TrackerOptions:
-    """Choices that change results or the memory taken; the results are Meta's by default."""
+    """Choices that change results or the memory taken."""
 
-    fill_hole_area: int = 8  #: pixels of the low-resolution mask
+    fill_hole_area: int = 8  #: pixels of the low-resolution mask; 0 leaves holes
     binarize_prompted: bool = True  #: remember prompted frames as the user sees them
     max_objects: int = 16  #: in one batch
     feature_bytes: int = 64 * 2**20  #: of image features kept for frames visited again
@@ -60,6 +60,12 @@ class Tracker:
 
     What is kept is what can be attended to: the prompted frames, and the tracked frames
     near them and near the last one visited. Results are yielded, not stored.
+
+    Frames that follow a prompt get Meta's numbers. Around prompts we part from Meta's video
+    predictor, each time so that the user is not surprised: a correction always counts as
+    prompted and clears the memories around it (there an option, off), clicks are decoded
+    one on top of the other also when they come at once, a mask is given back exactly as it
+    came, and frames are made smaller with averaging, by which fine structures do not flicker.
 
     Parameters
     ----------
@@ -107,7 +113,8 @@ class Tracker:
         The first prompt (the box, if there is one) gives a mask, each further click
         corrects it: the same prompts always have the same answer, whether they come at
         once or click by click. On a frame that the object was tracked over, the clicks
-        correct the tracked mask; the frame then counts as prompted.
+        correct the tracked mask; the frame then counts as prompted. So do negative points
+        alone wherever there is an earlier mask.
 
         Parameters
         ----------
@@ -116,8 +123,8 @@ class Tracker:
         prompts : sequence of Prompt
             Points and at most one box, or one mask.
         earlier : np.ndarray, shape (H, W), bool, optional
-            The object's tracked mask on this frame, for when the frame is out of the
-            tracker's reach.
+            The object's mask that the user sees on this frame, for when the tracker no
+            longer has it.
 
         Raises
         ------
@@ -126,14 +133,27 @@ class Tracker:
         IndexError
             If there is no such frame.
         """
+        self.answer(object_id, frame, prompts, earlier)
+        return Candidates(frame, self.source.shape, tuple(self._ranked(object_id, frame)))
+
+    @torch.inference_mode()
+    def answer(
+        self,
+        object_id: int,
+        frame: int,
+        prompts: Sequence[Prompt],
+        earlier: np.ndarray | None = None,
+    ) -> None:
+        """Do as `prompt`, without bringing the masks to the frame."""
         known = self._objects.get(object_id) or TrackedObject()
         last = known.prompted.get(frame)
-        corrects = last.corrects if last else frame in known.tracked
+        seen = earlier is not None and bool(earlier.any()) and _only_negative(prompts)
+        corrects = last.corrects if last else frame in known.tracked or seen
         for prompt in prompts:
             check_prompt(prompt, frame, self.source.shape)
         ordered = order_prompts(prompts, corrects=corrects)
         if last and last.prompts == ordered:
-            return self._answer(object_id, frame, last.output)
+            return
         start = None
         if isinstance(ordered[0], MaskPrompt):
             output = self._accept(frame, ordered[0])
@@ -144,16 +164,16 @@ class Tracker:
         known.prompted[frame] = PromptedFrame(ordered, corrects, start, output)
         known.memory.prompted.pop(frame, None)  # encoded again before it is attended to
         self._objects[object_id] = known
-        return self._answer(object_id, frame, output)
 
     def clear(self, object_id: int, frame: int) -> None:
         """Forget an object's prompts on a frame; with its last ones, all that followed."""
         known = self._objects.get(object_id)
         if known is None or frame not in known.prompted:
             return
-        del known.prompted[frame]
+        cleared = known.prompted.pop(frame)
         known.memory.prompted.pop(frame, None)
-        known.tracked.discard(frame)  # the next click there begins anew
+        if not cleared.corrects:
+            known.tracked.discard(frame)  # the next click there begins anew
         if not known.prompted:
             del self._objects[object_id]
 
@@ -164,6 +184,11 @@ class Tracker:
     def mark_tracked(self, object_id: int, frames: Iterable[int]) -> None:
         """Say that an object's mask on these frames is known, from an earlier session."""
         self._objects.setdefault(object_id, TrackedObject()).tracked.update(frames)
+
+    def followed_frames(self, object_id: int) -> set[int]:
+        """Give the frames on which a new click corrects, rather than begins."""
+        known = self._objects.get(object_id)
+        return known.followed if known else set()
 
     def track(
         self, visits: Iterable[tuple[int, Sequence[int]]], *, reverse: bool = False
@@ -190,8 +215,11 @@ class Tracker:
             # An object may lose its prompts between two frames.
             prompted = [i for i in object_ids if self.prompted_frames(i)]
             outputs = self.step(prompted, frame, reverse=reverse)
-            masks = tuple(self._object_mask(i, output) for i, output in outputs.items())
-            yield FrameMasks(frame, self.source.shape, masks)
+            masks = [
+                self._mask_given(i, frame) or self._object_mask(i, output)
+                for i, output in outputs.items()
+            ]
+            yield FrameMasks(frame, self.source.shape, tuple(masks))
 
     @torch.inference_mode()
     def step(
@@ -253,9 +281,10 @@ class Tracker:
             output = self.model.segment(embedding, features, nothing, multimask=True)
         memory = self._encode(frame, output.logits, output.object_score, prompted=False)
         filled = output._replace(logits=fill_holes(output.logits, self.options.fill_hole_area))
+        rows = [_row(filled, i) for i in range(len(attended))]
         return {
-            object_id: (_row(filled, i), FrameMemory(memory[i : i + 1], output.pointer[i : i + 1]))
-            for i, object_id in enumerate(attended)
+            object_id: (row, FrameMemory(memory[i : i + 1].clone(), row.pointer))
+            for i, (object_id, row) in enumerate(zip(attended, rows, strict=True))
         }
 
     def _with_memory(self, features: ImageFeatures, attended: Sequence[Attended]) -> Tensor:
@@ -337,10 +366,19 @@ class Tracker:
             return None
         return mask_to_logits(earlier, self.model.config.image_size, self.model.device)
 
-    def _answer(self, object_id: int, frame: int, output: ObjectOutput) -> Candidates:
-        return Candidates(frame, self.source.shape, tuple(self._ranked(object_id, output)))
+    def _mask_given(self, object_id: int, frame: int) -> ObjectMask | None:
+        """Give the user's own mask on a frame, if there is one."""
+        prompted = self._objects[object_id].prompted.get(frame)
+        if prompted is None or not isinstance(prompted.prompts[0], MaskPrompt):
+            return None
+        return ObjectMask.given(object_id, prompted.prompts[0].mask)
 
-    def _ranked(self, object_id: int, output: ObjectOutput) -> Iterator[ObjectMask]:
+    def _ranked(self, object_id: int, frame: int) -> Iterator[ObjectMask]:
+        given = self._mask_given(object_id, frame)
+        if given is not None:
+            yield given
+            return
+        output = self._objects[object_id].prompted[frame].output
         for index in output.candidate_ious[0].argsort(descending=True, stable=True).tolist():
             yield self._object_mask(
                 object_id,
@@ -360,8 +398,13 @@ class Tracker:
         )
 
 
+def _only_negative(prompts: Sequence[Prompt]) -> bool:
+    return all(isinstance(p, PointPrompt) and not p.positive for p in prompts)
+
+
 def _row(output: ObjectOutput, index: int) -> ObjectOutput:
-    return ObjectOutput(*(x[index : index + 1] for x in output))
+    # Copies: a view would keep the whole batch for as long as any one object of it.
+    return ObjectOutput(*(x[index : index + 1].clone() for x in output))
 
 
 def _batches(attended: dict[int, Attended], max_objects: int) -> Iterator[dict[int, Attended]]:

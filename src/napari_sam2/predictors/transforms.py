@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from napari_sam2.model.layers import resize_smoothly
 from napari_sam2.model.mask_decoder import upsample
 from napari_sam2.model.prompt_encoder import BOTTOM_RIGHT, NEGATIVE, POSITIVE, TOP_LEFT
 from napari_sam2.model.sam2 import MASK_BIAS, MASK_SCALE
@@ -62,7 +62,7 @@ def frame_to_pixels(frame: np.ndarray, size: int, device: torch.device) -> Tenso
     """
     pixels = torch.from_numpy(frame).to(device).permute(2, 0, 1)[None]
     if pixels.shape[-2:] != (size, size):
-        pixels = F.interpolate(pixels, (size, size), mode="bilinear", antialias=True)
+        pixels = resize_smoothly(pixels, (size, size))
     return normalize(pixels)
 
 
@@ -133,8 +133,11 @@ def mask_to_input(mask: np.ndarray, size: int, device: torch.device) -> Tensor:
     """
     tensor = torch.from_numpy(np.ascontiguousarray(mask, dtype=np.float32)).to(device)[None, None]
     if mask.shape != (size, size):
-        tensor = F.interpolate(tensor, (size, size), mode="bilinear", antialias=True)
-        tensor = (tensor >= 0.5).float()
+        resized = resize_smoothly(tensor, (size, size))
+        tensor = (resized >= 0.5).float()
+        if mask.any() and not tensor.any():
+            # An object of less than a pixel of the input is there nonetheless.
+            tensor = (resized == resized.max()).float()
     return tensor
 
 
@@ -147,7 +150,7 @@ def mask_to_logits(mask: np.ndarray, size: int, device: torch.device) -> Tensor:
         From -10 to 10.
     """
     logits = mask_to_input(mask, size, device) * MASK_SCALE + MASK_BIAS
-    return F.interpolate(logits, scale_factor=0.25, mode="bilinear", antialias=True)
+    return resize_smoothly(logits, (size // 4, size // 4))
 
 
 def cut_out(
