@@ -232,21 +232,50 @@ def memory_path(config, n_frames=11, models=None, ids=(1, 2, 3, 4)):
     One click (1); a click and a correction (2); a box (3); masks on two frames (4).
     """
     ours, theirs = models or reference.pair(config)
+    tracker, state = _on_noise(ours, theirs, n_frames)
+    for object_id in ids:
+        _PROMPTS[object_id](tracker, theirs, state, config.image_size)
+    yield from _propagated(tracker, theirs, state, ids)
+
+
+def backwards(config, models):
+    """An object followed from the last of 9 frames to the first."""
+    ours, theirs = models
+    tracker, state = _on_noise(ours, theirs, 9)
+    _click(tracker, theirs, state, config.image_size, frame=8)
+    yield from _propagated(tracker, theirs, state, [1], start_frame_idx=8, reverse=True)
+
+
+def corrected(config, models):
+    """Two objects followed over 12 frames, one corrected on frame 6, both followed again.
+
+    Meta's predictor is to be built with ``add_all_frames_to_correct_as_cond``.
+    """
+    ours, theirs = models
     size = config.image_size
+    tracker, state = _on_noise(ours, theirs, 12)
+    _click(tracker, theirs, state, size)
+    _click_and_correct(tracker, theirs, state, size)
+    yield from _propagated(tracker, theirs, state, [1, 2])
+    theirs.add_new_points_or_box(state, 6, 1, points=_xy(size, OTHER), labels=[0])
+    tracker.prompt(1, 6, [PointPrompt(6, OTHER[0] * size, OTHER[1] * size, positive=False)])
+    yield from _propagated(tracker, theirs, state, [1, 2])
+
+
+def _on_noise(ours, theirs, n_frames):
+    size = ours.config.image_size
     video = np.random.default_rng(0).random((n_frames, size, size, 3), dtype=np.float32)
     state = reference.metas_state(
         theirs, torch.cat([frame_to_pixels(frame, size, torch.device("cpu")) for frame in video])
     )
-    tracker = Tracker(
-        ours,
-        FrameSource(video, View(contrast_limits=(0, 1))),
-        options=TrackerOptions(fill_hole_area=0),
-    )
-    for object_id in ids:
-        _PROMPTS[object_id](tracker, theirs, state, size)
-    for frame, metas_ids, _ in theirs.propagate_in_video(state):
+    source = FrameSource(video, View(contrast_limits=(0, 1)))
+    return Tracker(ours, source, options=TrackerOptions(fill_hole_area=0)), state
+
+
+def _propagated(tracker, theirs, state, ids, *, reverse=False, **options):
+    for frame, metas_ids, _ in theirs.propagate_in_video(state, reverse=reverse, **options):
         assert metas_ids == list(ids)
-        outputs = tracker.step(ids, frame)
+        outputs = tracker.step(ids, frame, reverse=reverse)
         for index, object_id in enumerate(ids):
             metas = reference.metas_output(state, index, frame)
             yield outputs[object_id].logits, metas["pred_masks"]
@@ -261,9 +290,9 @@ def _xy(size, *positions):
     return np.float32([[column * size, row * size] for row, column in positions])
 
 
-def _click(tracker, theirs, state, size):
-    theirs.add_new_points_or_box(state, 0, 1, points=_xy(size, CLICK), labels=[1])
-    tracker.prompt(1, 0, [PointPrompt(0, CLICK[0] * size, CLICK[1] * size)])
+def _click(tracker, theirs, state, size, frame=0):
+    theirs.add_new_points_or_box(state, frame, 1, points=_xy(size, CLICK), labels=[1])
+    tracker.prompt(1, frame, [PointPrompt(frame, CLICK[0] * size, CLICK[1] * size)])
 
 
 def _click_and_correct(tracker, theirs, state, size):

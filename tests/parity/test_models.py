@@ -27,6 +27,10 @@ def small(name):
     return dataclasses.replace(load_config(name), image_size=128)
 
 
+def differences(pairs):
+    return [reference.largest_difference(*both) for both in pairs]
+
+
 @pytest.fixture(params=NAMES)
 def models(request):
     config = small(request.param)
@@ -36,12 +40,8 @@ def models(request):
 @torch.inference_mode()
 def test_model_gives_metas_numbers(models):
     config, pair = models
-    one_frame = [
-        reference.largest_difference(*both) for both in comparisons.image_path(config, pair)
-    ]
-    tracked = [
-        reference.largest_difference(*both) for both in comparisons.memory_path(config, models=pair)
-    ]
+    one_frame = differences(comparisons.image_path(config, pair))
+    tracked = differences(comparisons.memory_path(config, models=pair))
 
     assert max(one_frame) < ONE_FRAME
     assert max(tracked) < TEN_FRAMES
@@ -55,15 +55,42 @@ def test_absent_objects_are_remembered_like_metas(generation):
     pair = reference.pair(config, appears=False)
     both = list(comparisons.memory_path(config, models=pair))
 
-    assert max(reference.largest_difference(*one) for one in both) < TEN_FRAMES
+    assert max(differences(both)) < TEN_FRAMES
     assert float(both[3][0].max()) < 0, "objects were meant to be absent"
+
+
+@pytest.mark.parametrize("generation", ["sam2", "sam2.1"])
+class TestSmallestModel:
+    """What takes many frames, on the smallest model of each generation."""
+
+    @torch.inference_mode()
+    def test_long_memories_fill_up_like_metas(self, generation):
+        config = small(f"{generation}_hiera_tiny")
+        tracked = differences(comparisons.memory_path(config, n_frames=25, ids=(1,)))
+
+        assert max(tracked) < TEN_FRAMES
+
+    @torch.inference_mode()
+    def test_backwards_is_like_metas(self, generation):
+        config = small(f"{generation}_hiera_tiny")
+        tracked = differences(comparisons.backwards(config, reference.pair(config)))
+
+        assert max(tracked) < TEN_FRAMES
+        assert len(tracked) == 9 * 3
+
+    @torch.inference_mode()
+    def test_corrected_object_is_followed_again_like_metas(self, generation):
+        config = small(f"{generation}_hiera_tiny")
+        pair = reference.pair(config, add_all_frames_to_correct_as_cond=True)
+        tracked = differences(comparisons.corrected(config, pair))
+
+        assert max(tracked) < TEN_FRAMES
+        assert len(tracked) == 2 * 12 * 2 * 3
 
 
 def test_larger_input_pads_windows_like_metas():
     config = dataclasses.replace(load_config("sam2.1_hiera_tiny"), image_size=352)
     with torch.inference_mode():
-        differences = [
-            reference.largest_difference(*both) for both in comparisons.hiera_trunk(config)
-        ]
+        trunk = differences(comparisons.hiera_trunk(config))
 
-    assert max(differences) < ONE_FRAME
+    assert max(trunk) < ONE_FRAME
