@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import itertools
 
 import pytest
 import torch
@@ -17,6 +18,13 @@ from napari_sam2.training.datasets import Sample, SampleStream, StreamOptions
 from napari_sam2.training.dense import DenseHeads, dense_loss, dense_targets
 from napari_sam2.training.losses import LossWeights, decoder_loss, dice_loss, focal_loss, mask_iou
 from napari_sam2.training.simulate import boxes, corrections, first_clicks, pick_pixels
+
+
+needs_gpu = [
+    pytest.mark.gpu,
+    pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
+]
+gpu = pytest.param("cuda", marks=needs_gpu)
 
 
 def generator(seed=0):
@@ -53,6 +61,31 @@ def test_pixels_are_drawn_in_proportion_to_their_weight():
 
     assert (x == 1).all()
     assert 0.7 < y.mean() < 0.8
+
+
+def test_rows_and_columns_of_drawn_pixels_belong_together():
+    weights = torch.tensor([[0.0, 2.0, 0.0], [1.0, 0.0, 1.0]])
+
+    x, y = pick_pixels(weights.expand(4000, -1, -1), generator()).long().unbind(dim=1)
+
+    shares = torch.bincount(3 * y + x, minlength=6).view(2, 3) / 4000
+    torch.testing.assert_close(shares, weights / 4, atol=0.03, rtol=0)
+    assert (shares[weights == 0] == 0).all()
+
+
+@pytest.mark.parametrize("device", [gpu])
+def test_hands_do_the_same_on_every_device(discs, device):
+    there = discs.to(device)
+    for draw in (first_clicks, boxes):
+        here, other = draw(discs, generator()), draw(there, generator())
+        assert other.points.device.type == device
+        torch.testing.assert_close(other.points.cpu(), here.points)
+    for one, other in zip(
+        corrections(discs, discs.roll(4, 2), generator()),
+        corrections(there, there.roll(4, 2), generator()),
+        strict=True,
+    ):
+        assert torch.equal(one, other.cpu())
 
 
 def test_first_click_is_on_the_object(discs):
@@ -259,6 +292,10 @@ def recipe(tmp_path, tiny_config, monkeypatch):
     )
 
 
+WAYS = ("straight", "parts")
+OLD_STATE = {"parts", "average", "stage", "step", "optimizer", "seconds"}
+
+
 def run(recipe, folder, **options):
     one = trainer.Trainer(recipe, trainer.RunOptions(folder=folder, workers=0, **options))
     return one, one.run()
@@ -274,17 +311,133 @@ def test_recipe_runs_to_the_end_and_gives_weights_that_load(recipe, tmp_path, ti
     assert all(w.isfinite().all() for w in weights.values())
 
 
-def test_run_goes_on_where_it_was_stopped(recipe, tmp_path):
+@pytest.fixture
+def same_samples(batch, monkeypatch):
+    """The same sample in every step, also of a run that goes on."""
+
+    def batches(options, batch_size, workers):
+        cut = (slice(batch_size), slice(options.n_frames), ..., slice(64), slice(64))
+        return itertools.repeat(Sample(*(part[cut] for part in batch)))
+
+    monkeypatch.setattr(trainer, "batches", batches)
+
+
+def test_run_that_was_stopped_after_every_step_ends_with_the_same_values(
+    recipe, tmp_path, same_samples
+):
     straight, _ = run(recipe, tmp_path / "straight")
-    monkey = trainer.RunOptions(folder=tmp_path / "parts", workers=0, minutes=0)
+    finished, runs = False, 0
+    while not finished:
+        stopped, finished = run(recipe, tmp_path / "parts", minutes=0)
+        runs += 1
+
+    assert runs == 7, "six steps, and the end"
+    for name in ("parts", "average"):
+        one, other = (torch.load(tmp_path / where / "state.pt")[name] for where in WAYS)
+        assert all(torch.equal(one[key], other[key]) for key in one)
+    weights = [load_file(tmp_path / where / stopped.config.checkpoint) for where in WAYS]
+    assert all(torch.equal(weights[0][key], weights[1][key]) for key in weights[0])
+    assert straight.stage_index == stopped.stage_index == 2
+    assert not list((tmp_path / "parts").glob("*.partial"))
+
+
+@pytest.mark.parametrize("device", [gpu])
+def test_every_kind_of_stage_trains_on_a_gpu_and_goes_on(recipe, tmp_path, same_samples, device):
+    images = dataclasses.replace(recipe.stages[0], name="prompts", kind="images")
+    recipe = dataclasses.replace(recipe, stages=(*recipe.stages, images))
+    finished = False
     for _ in range(20):
-        stopped = trainer.Trainer(recipe, monkey)
-        if stopped.run():
+        one, finished = run(recipe, tmp_path, minutes=0, device=device)
+        assert {p.device.type for p in one.parts.parameters()} == {device}
+        if finished:
             break
 
-    assert stopped.stage_index == 2
-    assert straight.average.keys() == stopped.average.keys()
-    assert not list((tmp_path / "parts").glob("*.partial"))
+    assert finished
+    assert one.non_finite == 0
+
+
+def test_steps_without_a_finite_gradient_are_passed_over_and_counted(
+    recipe, tmp_path, same_samples, monkeypatch
+):
+    one = trainer.Trainer(recipe, trainer.RunOptions(folder=tmp_path, workers=0))
+    loss = one._loss
+
+    def loss_that_fails_once(*args):
+        result = loss(*args)
+        return result._replace(loss=result.loss * torch.nan) if one.step == 1 else result
+
+    monkeypatch.setattr(one, "_loss", loss_that_fails_once)
+
+    assert one.run()
+    assert one.non_finite == 2, "one in each stage"
+    assert all(p.isfinite().all() for p in one.parts.parameters())
+    assert trainer.Trainer(recipe, one.options).non_finite == 2
+
+
+def test_run_that_diverged_stops_and_keeps_its_last_good_state(
+    recipe, tmp_path, same_samples, monkeypatch
+):
+    monkeypatch.setattr(trainer, "MAX_NON_FINITE", 3)
+    one = trainer.Trainer(recipe, trainer.RunOptions(folder=tmp_path, workers=0))
+    one.save()
+    with torch.no_grad():
+        one.parts.heads.predict[1].weight.fill_(torch.nan)
+
+    with pytest.raises(trainer.TrainingError, match=r"3 steps in a row.*step 2 of stage 'dense'"):
+        one.run()
+
+    kept = trainer.Trainer(recipe, one.options)
+    assert kept.step == 0
+    assert all(p.isfinite().all() for p in kept.parts.parameters())
+
+
+def stopped_in_the_second_stage(recipe, folder):
+    one = trainer.Trainer(recipe, trainer.RunOptions(folder=folder, workers=0))
+    one.stage_index = 1
+    one.save()
+    return one.options
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        (lambda r: {"model": "other"}, "run for tiny, but the recipe is for other"),
+        (lambda r: {"stages": r.stages[1:]}, r"through the stages \['dense \(dense\)'"),
+        (lambda r: {"stages": r.stages[::-1]}, "folder of its own"),
+    ],
+)
+def test_state_of_another_recipe_is_refused(recipe, tmp_path, changed, message):
+    options = stopped_in_the_second_stage(recipe, tmp_path)
+
+    with pytest.raises(trainer.TrainingError, match=message):
+        trainer.Trainer(dataclasses.replace(recipe, **changed(recipe)), options)
+
+
+def test_rates_lengths_and_later_stages_may_change_while_a_run_is_stopped(recipe, tmp_path):
+    options = stopped_in_the_second_stage(recipe, tmp_path)
+    stages = [dataclasses.replace(s, steps=9, learning_rate=1e-3) for s in recipe.stages]
+    more = dataclasses.replace(stages[1], name="more")
+
+    again = trainer.Trainer(dataclasses.replace(recipe, stages=(*stages, more)), options)
+
+    assert again.stage_index == 1
+
+
+def test_states_that_do_not_name_their_recipe_are_gone_on_with(recipe, tmp_path):
+    options = stopped_in_the_second_stage(recipe, tmp_path)
+    state = torch.load(tmp_path / "state.pt")
+    torch.save({k: v for k, v in state.items() if k in OLD_STATE}, tmp_path / "state.pt")
+
+    assert trainer.Trainer(recipe, options).stage_index == 1
+
+
+def test_truncated_state_is_named(recipe, tmp_path):
+    options = stopped_in_the_second_stage(recipe, tmp_path)
+    path = tmp_path / "state.pt"
+    path.write_bytes(path.read_bytes()[:1000])
+
+    with pytest.raises(trainer.TrainingError, match=r"state\.pt cannot be read.*Move it away"):
+        trainer.Trainer(recipe, options)
 
 
 def test_interrupted_run_loses_nothing(recipe, tmp_path, monkeypatch):
@@ -322,10 +475,14 @@ def test_training_moves_the_weights_and_their_average(recipe, tmp_path):
 def test_log_has_a_line_every_hundred_steps(tmp_path):
     log = trainer._Log(tmp_path / "log.csv")
     log.add(steps.StepResult(torch.tensor(2.0), {"click": 0.5}))
-    log.write("clicks", 100, 12.3)
+    log.write("clicks", 100, 12.3, 0)
+    log.write("clicks", 200, 24.6, 5)
 
     with (tmp_path / "log.csv").open() as file:
-        assert list(csv.reader(file)) == [["clicks", "100", "12", "loss=2.000", "click=0.500"]]
+        assert list(csv.reader(file)) == [
+            ["clicks", "100", "12", "loss=2.000", "click=0.500"],
+            ["clicks", "200", "25", "loss=2.000", "click=0.500", "non-finite=5"],
+        ]
 
 
 def test_embedded_recipe_reads_and_keeps_images_out():
@@ -334,6 +491,15 @@ def test_embedded_recipe_reads_and_keeps_images_out():
     assert recipe.model == "sam2.1_hiera_nano"
     assert len(recipe.kept_out_stems()) == 167
     assert len({stage.name for stage in recipe.stages}) == len(recipe.stages)
+
+
+def test_images_that_are_kept_out_are_listed_beside_the_recipe(tmp_path):
+    (tmp_path / "own.yaml").write_text("model: x\nkept_out: test.txt\nstages: []\n")
+    (tmp_path / "test.txt").write_text("one\ntwo\n")
+
+    recipe = recipes.find_recipe(tmp_path / "own.yaml")
+
+    assert recipe.kept_out_stems() == {"one", "two"}
 
 
 def test_unknown_recipe_names_those_there_are():
@@ -349,6 +515,17 @@ def test_unknown_recipe_names_those_there_are():
         (
             "model: x\nstages: [{name: a, kind: sequences, steps: 1, image_size: 64}]\n",
             "needs n_frames",
+        ),
+        ("model: [x\n", "recipe.yaml is not a recipe: while parsing"),
+        ("", "A recipe is keys and values, got None"),
+        ("stages: []\n", r"Recipe needs \['model'\]"),
+        ("model: x\n", r"Recipe needs \['stages'\]"),
+        ("model: x\nstages: dense\n", "stages must be a list"),
+        ("model: x\nstages: [dense]\n", "A stage is keys and values"),
+        ("model: x\nstages: [{name: a}]\n", r"Stage needs \['image_size', 'kind', 'steps'\]"),
+        (
+            "model: x\nstages: [{name: a, kind: dense, steps: 1, image_size: 64, options: 3}]\n",
+            "options is keys",
         ),
     ],
 )

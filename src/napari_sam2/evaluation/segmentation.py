@@ -10,7 +10,7 @@ import torch
 
 from napari_sam2.evaluation.baseline import OtsuBaseline
 from napari_sam2.evaluation.prompting import Target, find_targets
-from napari_sam2.model.mask_decoder import best_index, candidates, pick, single, upsample
+from napari_sam2.model.mask_decoder import candidates, pick, single, upsample
 from napari_sam2.model.prompt_encoder import BOTTOM_RIGHT, POSITIVE, TOP_LEFT
 from napari_sam2.model.sam2 import PromptTensors
 from napari_sam2.predictors.transforms import to_model_points
@@ -86,8 +86,7 @@ def box_ious(predictor: ImagePredictor, targets: list[Target]) -> np.ndarray:
     """Draw each object's box; IoU of the mask that the model gives, shape (N,)."""
     corners = [[t.box[:2], t.box[2:]] for t in targets]
     decoded = single(_decode(predictor, corners, [TOP_LEFT, BOTTOM_RIGHT]))
-    logits = pick(decoded.logits, best_index(decoded.ious))
-    return _ious(logits, targets, predictor.shape)
+    return _ious(decoded.logits, targets, predictor.shape)
 
 
 def _decode(

@@ -1,4 +1,8 @@
-"""Training samples: generated scenes, and real nuclei beside them."""
+"""Training samples: generated scenes, and real nuclei beside them.
+
+They are made on the CPU also where the model trains on a GPU: worker processes make them while
+the model learns, and a forked process cannot use a GPU that its parent has begun to use.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +15,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from napari_sam2.training.augment import random_light, random_view
+from napari_sam2.training.draws import below
 from napari_sam2.training.synthetic import SceneOptions, generate_scene
 
 if TYPE_CHECKING:
@@ -59,29 +64,25 @@ class SampleStream(IterableDataset[Sample]):
         )
         pool: list[Sample] = []
         while True:
-            if self._nuclei and self._draw(1000, generator) < 1000 * self.options.nuclei_share:
+            if self._nuclei and below(1000, generator) < 1000 * self.options.nuclei_share:
                 yield self._view(self._read_nuclei(generator), self.options.nuclei_zoom, generator)
                 continue
-            if len(pool) < self.options.pool or not self._draw(self.options.echo, generator):
+            if len(pool) < self.options.pool or not below(self.options.echo, generator):
                 scene = self._generate(generator)
                 if len(pool) < self.options.pool:
                     pool.append(scene)
                 else:
-                    pool[self._draw(len(pool), generator)] = scene
-            yield self._view(pool[self._draw(len(pool), generator)], self.options.zoom, generator)
-
-    @staticmethod
-    def _draw(below: int, generator: torch.Generator) -> int:
-        return int(torch.randint(below, (), generator=generator))
+                    pool[below(len(pool), generator)] = scene
+            yield self._view(pool[below(len(pool), generator)], self.options.zoom, generator)
 
     def _generate(self, generator: torch.Generator) -> Sample:
-        edge = round(self.options.size * (1 + 0.25 * self._draw(2, generator)))
+        edge = round(self.options.size * (1 + 0.25 * below(2, generator)))
         options = SceneOptions(size=(edge, edge), n_frames=self.options.n_frames)
         scene = generate_scene(options, generator, "cpu")
         return Sample((scene.images * 255).round().to(torch.uint8), scene.labels)
 
     def _read_nuclei(self, generator: torch.Generator) -> Sample:
-        path = self._nuclei[self._draw(len(self._nuclei), generator)]
+        path = self._nuclei[below(len(self._nuclei), generator)]
         image = torch.from_numpy(imread(path))
         image = image[..., None].expand(-1, -1, 3) if image.ndim == 2 else image[..., :3]
         labels = imread(path.parents[1] / "labels" / f"{path.stem}.tif").astype("int32")
@@ -94,7 +95,7 @@ class SampleStream(IterableDataset[Sample]):
             sample.images.float() / 255, sample.labels, self.options.size, zoom, generator
         )
         images = random_light(images, generator)
-        if self.options.n_frames > 1 and self._draw(2, generator):
+        if self.options.n_frames > 1 and below(2, generator):
             images, labels = images.flip(0), labels.flip(0)
         return Sample((images * 255).round().to(torch.uint8), labels)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -47,29 +47,43 @@ class Recipe:
     model: str  #: name of a config
     stages: tuple[Stage, ...]
     seed: int = 0
-    kept_out: str | None = None  #: file beside the recipe: stems of nuclei images not trained on
+    #: File with the stems of nuclei images that are not trained on; in YAML its name, and it
+    #: lies beside the recipe.
+    kept_out: Path | None = None
     weight_decay: float = 0.02
     average: float = 0.999  #: decay of the moving average of the weights, a step
     clip: float = 1.0  #: largest norm of the gradient
 
     @classmethod
     def read(cls, path: Path) -> Recipe:
-        """Read a YAML file; unknown keys are errors."""
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-        stages = []
-        for stage in data.pop("stages"):
-            options = _build(StepOptions, stage.pop("options", {}))
-            pairs = {key: tuple(v) for key, v in stage.items() if isinstance(v, list)}
-            stages.append(_build(Stage, {**stage, **pairs, "options": options}))
-        recipe: Recipe = _build(cls, {**data, "stages": tuple(stages)})
+        """Read a YAML file; unknown keys are errors.
+
+        Raises
+        ------
+        ValueError
+            If it is not a recipe; the message says where.
+        """
+        try:
+            data = yaml.safe_load(path.read_text(encoding="utf-8"))
+            data = _mapping(data, "A recipe")
+            if "kept_out" in data:
+                data["kept_out"] = path.parent / str(data["kept_out"])
+            if "stages" in data:
+                data["stages"] = _stages(data["stages"])
+            recipe: Recipe = _build(cls, data)
+        except (yaml.YAMLError, ValueError) as error:
+            raise ValueError(f"{path} is not a recipe: {error}") from error
         return recipe
 
     def kept_out_stems(self) -> frozenset[str]:
         """Read the names of the images that are only measured on."""
         if self.kept_out is None:
             return frozenset()
-        text = (recipe_folder() / self.kept_out).read_text(encoding="utf-8")
-        return frozenset(text.split())
+        return frozenset(self.kept_out.read_text(encoding="utf-8").split())
+
+    def outline(self) -> list[str]:
+        """Say what is done in which order; a run goes on only where this has not changed."""
+        return [f"{stage.name} ({stage.kind})" for stage in self.stages]
 
 
 def recipe_folder() -> Path:
@@ -94,8 +108,30 @@ def find_recipe(name: str | Path) -> Recipe:
     return Recipe.read(path)
 
 
+def _stages(data: Any) -> tuple[Stage, ...]:
+    if not isinstance(data, list):
+        raise ValueError(f"stages must be a list, got {data!r}.")
+    return tuple(_stage(_mapping(stage, "A stage")) for stage in data)
+
+
+def _stage(data: dict[str, Any]) -> Stage:
+    pairs = {key: tuple(value) for key, value in data.items() if isinstance(value, list)}
+    options = _build(StepOptions, _mapping(data.get("options", {}), "options"))
+    stage: Stage = _build(Stage, {**data, **pairs, "options": options})
+    return stage
+
+
+def _mapping(data: Any, what: str) -> dict[str, Any]:
+    if not isinstance(data, dict):
+        raise ValueError(f"{what} is keys and values, got {data!r}.")
+    return dict(data)
+
+
 def _build(cls: type, data: dict[str, Any]) -> Any:
     known = {f.name for f in fields(cls)}
     if unknown := sorted(set(data) - known):
         raise ValueError(f"{cls.__name__} has no {unknown}; it takes {sorted(known)}.")
+    needed = {f.name for f in fields(cls) if f.default is MISSING and f.default_factory is MISSING}
+    if missing := sorted(needed - set(data)):
+        raise ValueError(f"{cls.__name__} needs {missing}.")
     return cls(**data)

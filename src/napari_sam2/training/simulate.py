@@ -10,6 +10,7 @@ from torch import Tensor
 
 from napari_sam2.model.prompt_encoder import BOTTOM_RIGHT, NEGATIVE, PADDING, POSITIVE, TOP_LEFT
 from napari_sam2.model.sam2 import PromptTensors
+from napari_sam2.training.draws import uniforms
 
 
 @dataclass(frozen=True)
@@ -46,20 +47,24 @@ def pick_pixels(weights: Tensor, generator: torch.Generator) -> Tensor:
     Parameters
     ----------
     weights : Tensor, shape (N, H, W)
-        Not negative. Where all are 0 the first pixel is given.
+        Not negative. Where all are 0 any pixel may be given.
 
     Returns
     -------
     Tensor, shape (N, 2), float32
         (x, y).
     """
-    flat = weights.flatten(1)
-    noise = torch.rand(flat.shape, generator=generator, device=flat.device).clamp(min=1e-9)
-    # The smallest of exponential waiting times with these rates falls on each pixel with
+    # First the row, then the pixel in it: few numbers to draw and to move to the device.
+    rows = _pick(weights.sum(dim=2), generator)
+    columns = _pick(weights[torch.arange(len(weights), device=weights.device), rows], generator)
+    return torch.stack((columns, rows), dim=1).float()
+
+
+def _pick(weights: Tensor, generator: torch.Generator) -> Tensor:  # (N, L) -> (N,)
+    # The smallest of exponential waiting times with these rates falls on each place with
     # just the wanted probability.
-    index = (-noise.log() / flat.clamp(min=1e-12)).argmin(dim=1)
-    width = weights.shape[-1]
-    return torch.stack((index % width, index // width), dim=1).float()
+    noise = uniforms(tuple(weights.shape), weights, generator).clamp(min=1e-9)
+    return (-noise.log() / weights.clamp(min=1e-12)).argmin(dim=1)
 
 
 def interior(masks: Tensor, reach: int = 9) -> Tensor:
@@ -84,7 +89,7 @@ def first_clicks(masks: Tensor, generator: torch.Generator) -> Clicks:
     masks : Tensor, shape (N, H, W), bool
         None empty.
     """
-    anywhere = torch.rand(len(masks), 1, 1, generator=generator, device=masks.device) < 0.3
+    anywhere = uniforms((len(masks), 1, 1), masks, generator) < 0.3
     weights = torch.where(anywhere, masks.float(), interior(masks))
     points = pick_pixels(weights, generator)
     labels = torch.full((len(masks), 1), POSITIVE, device=masks.device)
@@ -106,7 +111,7 @@ def boxes(masks: Tensor, generator: torch.Generator, jitter: float = 0.1) -> Cli
     right = width - 1 - columns.flip(1).argmax(dim=1)
     corners = torch.stack((left, top, right, bottom), dim=1).float()  # (N, 4)
     extent = (corners[:, 2:] - corners[:, :2] + 1).repeat(1, 2)
-    noise = 2 * torch.rand(corners.shape, generator=generator, device=masks.device) - 1
+    noise = 2 * uniforms(tuple(corners.shape), corners, generator) - 1
     corners = corners + noise * (jitter * extent).clamp(max=20)
     limit = corners.new_tensor((width - 1, height - 1, width - 1, height - 1))
     corners = torch.minimum(corners.clamp(min=0), limit)

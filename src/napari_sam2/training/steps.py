@@ -14,6 +14,7 @@ from napari_sam2.model.sam2 import LOGIT_LIMIT, SAM2, ImageFeatures, ObjectOutpu
 from napari_sam2.predictors.memory import FrameMemory, ObjectMemory, collate
 from napari_sam2.predictors.transforms import normalize
 from napari_sam2.training.dense import DenseHeads, dense_loss, dense_targets
+from napari_sam2.training.draws import below, chance
 from napari_sam2.training.losses import LossWeights, decoder_loss
 from napari_sam2.training.simulate import Clicks, boxes, corrections, first_clicks
 
@@ -56,6 +57,9 @@ def pick_objects(
     Parameters
     ----------
     labels : Tensor, shape (B, T, H, W), integers
+    options : StepOptions
+    generator : torch.Generator
+        Of the host, like all generators here; see `napari_sam2.training.draws`.
 
     Returns
     -------
@@ -103,9 +107,9 @@ def image_step(
     features = features.at(objects.image)
     embedding = model.without_memory(features)
     truth = objects.masks[:, 0]
-    with_box = _chance(0.35, generator)
+    with_box = chance(0.35, generator)
     clicks = boxes(truth, generator) if with_box else first_clicks(truth, generator)
-    rounds = 1 + int(torch.randint(options.corrections + 1, (), generator=generator))
+    rounds = 1 + below(options.corrections + 1, generator)
     loss, metrics, previous = dense, {}, None
     for number in range(rounds):
         decoded = model.decode(embedding, features, clicks.as_prompts(previous))
@@ -140,7 +144,7 @@ def sequence_step(
     every, loss = _encode(model, heads, batch, options)
     memory = ObjectMemory()
     tracked = []
-    corrected = 1 + int(torch.randint(2 * n_frames, (), generator=generator))
+    corrected = 1 + below(2 * n_frames, generator)
     for frame in range(n_frames):
         features = every.at(objects.image * n_frames + frame)
         truth = objects.masks[:, frame]
@@ -188,7 +192,7 @@ def _first_frame(
     model: SAM2, features: ImageFeatures, truth: Tensor, generator: torch.Generator
 ) -> tuple[ObjectOutput, Tensor]:
     """Prompt by mask, box or click, corrected half of the time."""
-    kind = int(torch.randint(4, (), generator=generator))
+    kind = below(4, generator)
     if kind == 0:
         accepted = model.accept_mask(features, truth[:, None].float())
         return accepted, torch.zeros((), device=truth.device)
@@ -197,7 +201,7 @@ def _first_frame(
     embedding = model.without_memory(features)
     decoded = model.decode(embedding, features, clicks.as_prompts())
     loss, _ = decoder_loss(decoded, _target(truth), LossWeights())
-    if _chance(0.5, generator):
+    if chance(0.5, generator):
         clicks, previous = _correct(truth, decoded, clicks, generator)
         decoded = model.decode(embedding, features, clicks.as_prompts(previous))
         again, _ = decoder_loss(decoded, _target(truth), LossWeights())
@@ -227,7 +231,3 @@ def _chosen_iou(decoded: DecodedMasks, ious: Tensor, *, single: bool) -> Tensor:
 
 def _target(masks: Tensor) -> Tensor:  # (N, H, W) -> (N, H / 2, W / 2)
     return F.avg_pool2d(masks.float()[:, None], LOSS_STRIDE)[:, 0]
-
-
-def _chance(probability: float, generator: torch.Generator) -> bool:
-    return float(torch.rand((), generator=generator)) < probability

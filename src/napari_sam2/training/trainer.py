@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import dataclasses
 import math
+import pickle
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -34,6 +35,11 @@ if TYPE_CHECKING:
 
 WARM_UP = 200  #: steps over which the learning rate rises at the start of a stage
 SMOOTHING = 0.98  #: of the numbers shown while training
+MAX_NON_FINITE = 50  #: steps in a row without a finite gradient, until a run gives up
+
+
+class TrainingError(ValueError):
+    """A run cannot go on; the message says why, and what to do."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,6 +86,8 @@ class Trainer:
         self.optimizer: torch.optim.Optimizer | None = None
         self._restored: dict[str, Any] | None = None  # state of the optimizer to go on with
         self.seconds = 0.0
+        self.non_finite = 0  # steps that were passed over for their gradient, in all
+        self._non_finite_in_a_row = 0
         self._restore()
 
     def run(self) -> bool:
@@ -114,7 +122,12 @@ class Trainer:
         partial.replace(path)
 
     def save(self) -> None:
-        """Write everything needed to go on; beside the last checkpoint, then over it."""
+        """Write everything needed to go on; beside the last checkpoint, then over it.
+
+        While steps give nothing finite the last checkpoint, of a time when they did, stays.
+        """
+        if self._non_finite_in_a_row:
+            return
         state = {
             "parts": self.parts.state_dict(),
             "average": self.average,
@@ -122,6 +135,8 @@ class Trainer:
             "step": self.step,
             "optimizer": self.optimizer.state_dict() if self.optimizer else self._restored,
             "seconds": self.seconds,
+            "non_finite": self.non_finite,
+            "recipe": {"model": self.recipe.model, "stages": self.recipe.outline()},
         }
         partial = self._state_path.with_suffix(".partial")
         torch.save(state, partial)
@@ -137,12 +152,42 @@ class Trainer:
     def _restore(self) -> None:
         if not self._state_path.is_file():
             return
-        state = torch.load(self._state_path, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(self._state_path, map_location="cpu", weights_only=True)
+        except (pickle.UnpicklingError, EOFError, RuntimeError) as error:
+            raise TrainingError(
+                f"{self._state_path} cannot be read as the state of a run; is it complete? "
+                f"Move it away to begin anew ({error})."
+            ) from error
+        self._check_recipe(state)
         self.parts.load_state_dict(state["parts"])
         self.average = state["average"]
         self.stage_index, self.step = state["stage"], state["step"]
         self._restored = state["optimizer"]
         self.seconds = state["seconds"]
+        self.non_finite = state.get("non_finite", 0)
+
+    def _check_recipe(self, state: dict[str, Any]) -> None:
+        """Refuse a state whose stage and step are those of another recipe.
+
+        Rates, lengths and the stages to come may be changed while a run is stopped.
+        """
+        begun = state.get("recipe")
+        if begun is None:  # written before states named their recipe
+            return
+        if begun["model"] != self.recipe.model:
+            raise TrainingError(
+                f"{self._state_path} is of a run for {begun['model']}, but the recipe is for "
+                f"{self.recipe.model}. Give the run a folder of its own."
+            )
+        count = state["stage"] + 1
+        before, now = begun["stages"][:count], self.recipe.outline()[:count]
+        if before != now:
+            raise TrainingError(
+                f"{self._state_path} has come through the stages {before}, but the recipe "
+                f"begins with {now}. Give the run a folder of its own, or the recipe it was "
+                "begun with."
+            )
 
     def _run_stage(self, stage: Stage, deadline: float) -> bool:
         """Train one stage; return whether it was finished before the deadline."""
@@ -165,7 +210,7 @@ class Trainer:
                     bar.set_postfix(log.shown())
                 bar.update()
                 if self.step % 100 == 0:
-                    log.write(stage.name, self.step, self.seconds)
+                    log.write(stage.name, self.step, self.seconds, self.non_finite)
                 if time.monotonic() > deadline:
                     return False
                 if time.monotonic() - saved > 60 * self.options.save_every:
@@ -176,10 +221,16 @@ class Trainer:
     def _train(
         self, stage: Stage, optimizer: torch.optim.Optimizer, batch: Sample
     ) -> StepResult | None:
-        """Take one step; None if the batch had nothing to learn from."""
+        """Take one step; None if the batch had nothing to learn from.
+
+        Raises
+        ------
+        TrainingError
+            If many steps in a row gave no finite gradient.
+        """
         batch = Sample(*(x.to(self.device, non_blocking=True) for x in batch))
         seed = self.recipe.seed + 1_000_003 * self.stage_index + self.step
-        generator = torch.Generator(self.device).manual_seed(seed)
+        generator = torch.Generator().manual_seed(seed)
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * _schedule(stage, self.step)
         optimizer.zero_grad(set_to_none=True)
@@ -191,10 +242,23 @@ class Trainer:
             result.loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.recipe.clip)
         if not norm.isfinite():
+            self._pass_over(stage)
             return None
+        self._non_finite_in_a_row = 0
         optimizer.step()
         self._update_average()
         return result
+
+    def _pass_over(self, stage: Stage) -> None:
+        self.non_finite += 1
+        self._non_finite_in_a_row += 1
+        if self._non_finite_in_a_row >= MAX_NON_FINITE:
+            raise TrainingError(
+                f"{MAX_NON_FINITE} steps in a row gave no finite gradient, up to step "
+                f"{self.step} of stage {stage.name!r}. {self._state_path} holds the last good "
+                "state, and the same command goes on from there; if it comes to this again, "
+                "lower the learning rate of the stage."
+            )
 
     def _loss(self, stage: Stage, batch: Sample, generator: torch.Generator) -> StepResult | None:
         model, heads = self.parts.model, self.parts.heads
@@ -263,11 +327,12 @@ class _Log:
     def shown(self) -> dict[str, str]:
         return {key: f"{value:.3f}" for key, value in self._values.items()}
 
-    def write(self, stage: str, step: int, seconds: float) -> None:
+    def write(self, stage: str, step: int, seconds: float, non_finite: int) -> None:
+        numbers = [f"{key}={value}" for key, value in self.shown().items()]
+        if non_finite:
+            numbers.append(f"non-finite={non_finite}")
         with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow(
-                [stage, step, round(seconds), *(f"{k}={v}" for k, v in self.shown().items())]
-            )
+            csv.writer(file).writerow([stage, step, round(seconds), *numbers])
 
 
 @torch.no_grad()
