@@ -136,7 +136,7 @@ class Hiera(nn.Module):
         Parameters
         ----------
         x : Tensor, shape (B, 3, H, W)
-            Normalised pixels; H and W are multiples of 32 times the first window.
+            Normalised pixels; H and W are multiples of 4 times the first window, and of 32.
 
         Returns
         -------

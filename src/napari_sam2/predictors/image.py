@@ -18,6 +18,8 @@ from napari_sam2.prompts import BoxPrompt, Candidates, ObjectMask, PointPrompt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from torch import Tensor
+
     from napari_sam2.model.sam2 import SAM2
 
 
@@ -47,6 +49,7 @@ class FeatureCache:
         self.precision = precision
         self.max_bytes = max_bytes
         self._kept: OrderedDict[int, ImageFeatures] = OrderedDict()
+        self._prompt_positions: Tensor | None = None  # the same for every frame: kept once
 
     @torch.inference_mode()
     def __getitem__(self, frame: int) -> ImageFeatures:
@@ -58,6 +61,9 @@ class FeatureCache:
         )
         with autocast(self.model.device, self.precision):
             features = self.model.encode_image(pixels)
+        if self._prompt_positions is None:
+            self._prompt_positions = features.prompt_positions
+        features = features._replace(prompt_positions=self._prompt_positions)
         self._kept[frame] = features
         while len(self._kept) > 1 and len(self._kept) * _size(features) > self.max_bytes:
             self._kept.popitem(last=False)
