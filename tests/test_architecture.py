@@ -24,7 +24,7 @@ ALLOWED = {
     "cli": CORE | {"demo", "evaluation", "exports", "napari", "session", "training"},
     "_layers": {"napari", "predictors", "prompts", "session"},
     "_sample_data": {"demo", "napari", "training"},
-    "_worker": {"napari", "superqt"},
+    "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE
     | {"_controls", "_layers", "_worker", "magicgui", "napari", "qtpy", "session", "superqt"},
     "_widget": CORE

@@ -6,12 +6,13 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import warnings
 from dataclasses import dataclass, field
 
 import pytest
 
-from napari_sam2._worker import Call, Job, Queue
+from napari_sam2._worker import Call, Job, Queue, Turns
 
 pytestmark = pytest.mark.usefixtures("qapp")
 
@@ -236,3 +237,39 @@ def test_queue_goes_on_after_a_failure(listener, qtbot):
 
     assert len(listener.errors) == 1
     assert listener.steps == [1, "step 1", "step 2"]
+
+
+def test_turns_go_in_the_order_they_are_asked_for():
+    turns, order, stop = Turns(), [], threading.Event()
+
+    def hog():
+        while not stop.is_set():
+            with turns.take():
+                order.append("hog")
+                time.sleep(0.002)
+
+    def guest():
+        for _ in range(5):
+            with turns.take():
+                order.append("guest")
+
+    threads = [threading.Thread(target=run) for run in (hog, guest)]
+    threads[0].start()
+    time.sleep(0.01)
+    threads[1].start()
+    threads[1].join(5)
+    stop.set()
+    threads[0].join(5)
+
+    since = order[order.index("guest") :]
+    assert order.count("guest") == 5
+    assert since.count("hog") <= 7
+
+
+def test_a_turn_ends_with_an_error():
+    turns = Turns()
+    with pytest.raises(ValueError, match="spoilt"), turns.take():
+        raise ValueError("spoilt")
+
+    with turns.take():
+        pass

@@ -128,6 +128,15 @@ def read_stack(image: Image, dims: Dims, axis: int = 0) -> Stack:
     return Stack(image, data, view)
 
 
+def go_to(image: Image, dims: Dims, at: Mapping[int, int]) -> None:
+    """Bring the viewer to positions on some of the image's axes, given by axis."""
+    inside = np.array(image.world_to_data(dims.point), dtype=float)
+    inside[list(at)] = list(at.values())
+    world = image.data_to_world(inside)
+    for axis in at:
+        dims.set_point(axis + dims.ndim - image.ndim, world[axis])
+
+
 def read_prompts(
     stack: Stack, dims: Dims, layers: Iterable[Points | Shapes], object_id: int
 ) -> Reading:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     import napari.viewer
 
     from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.session import Session
 
 
 class AnnotateWidget(QWidget):
@@ -37,10 +38,25 @@ class AnnotateWidget(QWidget):
     ----------
     viewer : napari.viewer.Viewer
     model : SAM2, optional
-        A loaded model, offered first.
+        A loaded model, to begin with.
+    session : Session, optional
+        What to go on with; see `adopt`.
+
+    Examples
+    --------
+    >>> session = Session(stack)  # prompted, tracked
+    >>> viewer = napari.Viewer()
+    >>> _, dock = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+    >>> dock.adopt(session)
     """
 
-    def __init__(self, viewer: napari.viewer.Viewer, *, model: SAM2 | None = None) -> None:
+    def __init__(
+        self,
+        viewer: napari.viewer.Viewer,
+        *,
+        model: SAM2 | None = None,
+        session: Session | None = None,
+    ) -> None:
         super().__init__()
         # napari gives plugins a proxy, through which a layer is a new object every time.
         viewer = getattr(viewer, "__wrapped__", viewer)
@@ -58,6 +74,27 @@ class AnnotateWidget(QWidget):
         # Called while the widget is being deleted, which a bound method would not be.
         shut = self.annotator.shut
         self.destroyed.connect(lambda: shut())
+        if session is not None:
+            self.adopt(session)
+
+    def adopt(self, session: Session, name: str = "image") -> None:
+        """Go on with a session that a script made: its objects, prompts and labels.
+
+        The session is the dock's from then on: another thread should not change it. Its data
+        are added as an image unless a layer shows them already.
+
+        Parameters
+        ----------
+        session : Session
+        name : str
+            Of the image layer, if it has to be added.
+
+        Raises
+        ------
+        ValueError
+            If the layer that shows the data cannot be played like the session.
+        """
+        self.annotator.adopt(session, name)
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Notice that the dock was closed: napari then takes its content out; called by Qt."""

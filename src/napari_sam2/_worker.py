@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from threading import Condition
+from typing import TYPE_CHECKING, Any, cast
 
 from napari.qt.threading import GeneratorWorker, create_worker
+from qtpy.QtCore import QThreadPool
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Iterator
+
+ROOM = 3  #: workers that may be about to start: a run, a preview, an edit
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -66,6 +70,16 @@ class _Worker(GeneratorWorker):
             self._running = False
             self.finished.emit()
             self._finished.emit(self)
+
+
+def _make_room() -> None:
+    """See to it that a worker need not wait for others to end.
+
+    Qt has as many threads as cores: on one core, or beside busy plugins, a preview would wait
+    for the whole of a run.
+    """
+    pool = cast("QThreadPool", QThreadPool.globalInstance())
+    pool.setMaxThreadCount(max(pool.maxThreadCount(), pool.activeThreadCount() + ROOM))
 
 
 class Job:
@@ -126,6 +140,7 @@ class Job:
         worker.yielded.connect(step)
         worker.finished.connect(finish)
         self._current, self._worker = call, worker
+        _make_room()
         worker.start()
 
 
@@ -161,3 +176,29 @@ class Queue:
             self._next()
 
         self._job.start(replace(call, on_done=done, on_error=fail))
+
+
+class Turns:
+    """A lock that threads get in the order in which they asked for it.
+
+    With an ordinary one, a thread that takes it again as soon as it has let go, once a frame,
+    keeps all others waiting until it is done.
+    """
+
+    def __init__(self) -> None:
+        self._changed = Condition()
+        self._asked = self._served = 0
+
+    @contextmanager
+    def take(self) -> Iterator[None]:
+        """Wait for one's turn, and have it; not to be asked for again meanwhile."""
+        with self._changed:
+            mine = self._asked
+            self._asked += 1
+            self._changed.wait_for(lambda: self._served == mine)
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._served += 1
+                self._changed.notify_all()

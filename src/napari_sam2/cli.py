@@ -100,9 +100,8 @@ def _show(session: Session) -> None:
     import napari
 
     viewer = napari.Viewer()
-    viewer.add_image(session.source.data, name="time-lapse")
-    viewer.add_labels(session.labels, name="SAM 2 labels")
-    viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+    dock.adopt(session, "time-lapse")
     napari.run()
 
 

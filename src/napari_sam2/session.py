@@ -93,7 +93,7 @@ class Session:
         settings: Settings | None = None,
         labels: Any = None,
     ) -> None:
-        settings = settings or Settings()
+        self.settings = settings = settings or Settings()
         view = view or View()
         self.source = FrameSource(data, view if axis is None else replace(view, axis=axis))
         self.labels = self._check_labels(labels)

@@ -68,7 +68,8 @@ def gate(monkeypatch):
 def told(monkeypatch) -> list[str]:
     """What pops up."""
     messages: list[str] = []
-    monkeypatch.setattr("napari_sam2._controls.status.show_error", messages.append)
+    for kind in ("show_error", "show_info"):
+        monkeypatch.setattr(f"napari_sam2._controls.status.{kind}", messages.append)
     return messages
 
 
@@ -185,14 +186,14 @@ class Hand:
         self._qtbot.mouseMove(native, position)
         self._qtbot.mouseClick(native, Qt.MouseButton.LeftButton, pos=position)
 
-    def drag(self, viewer, start, end):
+    def drag(self, viewer, start, end, pause=20):
         native = viewer.window._qt_viewer.canvas.native
         a, b = self._position(viewer, start), self._position(viewer, end)
         self._qtbot.mouseMove(native, a)
         self._qtbot.mousePress(native, Qt.MouseButton.LeftButton, pos=a)
         for share in (0.3, 0.6, 1.0):
             self._qtbot.mouseMove(native, a + (b - a) * share)
-            self._qtbot.wait(20)
+            self._qtbot.wait(pause)
         self._qtbot.mouseRelease(native, Qt.MouseButton.LeftButton, pos=b)
 
     def press(self, viewer, key, modifier=Qt.KeyboardModifier.NoModifier):

@@ -81,7 +81,7 @@ def test_image_removed_while_following_stops_it(dock, viewer, gate, qtbot, hand)
     qtbot.wait(150)
 
     assert dock.panels.track.propagate_button.isEnabled()
-    assert "Cancelled" in dock.panels.status.label.text()
+    assert "Stopped" in dock.panels.status.label.text()
 
 
 def test_nothing_of_a_removed_image_is_kept(dock, viewer, qtbot, hand):

@@ -9,6 +9,7 @@ from napari.layers import Points
 from qtpy.QtCore import Qt
 
 from napari_sam2._controls.prompt_layers import GREEN, RED
+from napari_sam2._widget import AnnotateWidget
 from napari_sam2.predictors.tracker import Tracker
 
 POINTS, SHAPES, PREVIEW, LABELS = "SAM 2 points", "SAM 2 shapes", "SAM 2 preview", "SAM 2 labels"
@@ -200,7 +201,7 @@ def test_bad_prompt_is_told_and_pops_nothing_up(dock, told, qtbot, hand):
 def test_point_outside_the_image_is_told(dock, qtbot, hand):
     hand.add_points(dock, [0, 300, 40])
 
-    qtbot.waitUntil(lambda: "outside the image" in dock.panels.status.label.text(), timeout=WAIT)
+    qtbot.waitUntil(lambda: "outside the image" in dock.panels.status.remark.text(), timeout=WAIT)
 
 
 def test_objects_without_new_prompts_are_not_segmented_again(dock, viewer, prompted, qtbot, hand):
@@ -268,3 +269,84 @@ def test_model_works_off_the_main_thread(dock, viewer, qtbot, monkeypatch, hand)
 
     assert threads
     assert threading.main_thread() not in threads
+
+
+def test_prompt_outside_the_image_holds_up_no_other(dock, viewer, qtbot, hand):
+    hand.add_points(dock, [0, 300, 40], [9, 30, 40])
+    dock.annotator.new_object()
+    hand.add_points(dock, [0, 60, 90])
+
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == {2}, timeout=WAIT)
+
+    assert "2 ignored: prompts outside the image" in dock.panels.status.remark.text()
+
+
+def test_prompts_that_say_nothing_hold_up_no_other(dock, viewer, told, qtbot, hand):
+    dock.annotator.toggle_sign()
+    hand.add_points(dock, [0, 30, 40])
+    dock.annotator.toggle_sign()
+    dock.annotator.new_object()
+    hand.add_points(dock, [0, 60, 90])
+    dock.panels.objects.make_current(1)
+    dock.annotator.segment()
+
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == {2}, timeout=WAIT)
+    qtbot.wait(100)
+
+    assert "object 1: Negative points" in dock.panels.status.label.text()
+    assert told == []
+
+
+def test_object_whose_prompts_say_nothing_is_left_out_of_following(dock, viewer, told, hand):
+    dock.annotator.toggle_sign()
+    hand.add_points(dock, [0, 30, 40])
+    dock.annotator.toggle_sign()
+    dock.annotator.new_object()
+    hand.add_points(dock, [0, 60, 90])
+
+    dock.annotator.propagate()
+    hand.wait_until_idle(dock)
+
+    assert set(np.unique(viewer.layers[LABELS].data)) == {0, 2}
+    assert "object 1 is not followed: Negative points" in dock.panels.status.remark.text()
+    assert told == []
+
+
+def test_pasted_points_are_noticed(make_napari_viewer, blobs, tiny_model, prompted, qtbot, hand):
+    # In one frame: napari 0.9 cannot paste points into stacks.
+    window = make_napari_viewer(show=True)
+    window.add_image(blobs[0][0])
+    widget = AnnotateWidget(window, model=tiny_model)
+    window.window.add_dock_widget(widget)
+    points = hand.add_points(widget, [30, 40])
+    qtbot.waitUntil(lambda: hand.previewed(window) == {1}, timeout=WAIT)
+    points.mode, points.selected_data = "select", {0}
+    hand.press(window, Qt.Key.Key_C, Qt.KeyboardModifier.ControlModifier)
+
+    hand.press(window, Qt.Key.Key_V, Qt.KeyboardModifier.ControlModifier)
+
+    assert len(points.data) == 2
+    qtbot.waitUntil(lambda: len(prompted) == 2, timeout=WAIT)
+    widget.annotator.shut()
+
+
+def test_click_with_the_box_tool_leaves_no_box(window, docked, prompted, qtbot, hand):
+    docked.panels.prompts.tools["box"].click()
+
+    hand.click(window, (15, 20))
+    qtbot.waitUntil(lambda: "Drag" in docked.panels.status.label.text(), timeout=WAIT)
+    qtbot.wait(200)
+
+    assert len(window.layers[SHAPES].data) == 0
+    assert prompted == []
+    hand.drag(window, (6, 11), (24, 30))
+    qtbot.waitUntil(lambda: hand.previewed(window) == {1}, timeout=WAIT)
+
+
+def test_box_is_read_when_the_hand_lets_go(window, docked, prompted, qtbot, hand):
+    docked.panels.prompts.tools["box"].click()
+
+    hand.drag(window, (6, 11), (24, 30), pause=300)
+    assert prompted == []
+
+    qtbot.waitUntil(lambda: hand.previewed(window) == {1}, timeout=WAIT)

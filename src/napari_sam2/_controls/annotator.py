@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer
 
-from napari_sam2._controls.bench import Bench, Task
+from napari_sam2._controls.bench import Bench, Refused, Task
+from napari_sam2._controls.drawing import leave_out_strays
 from napari_sam2._controls.follower import Follower
 from napari_sam2._controls.keys import Keys
 from napari_sam2._controls.prompt_layers import PromptLayers
 from napari_sam2._controls.results import Results
 from napari_sam2._controls.status import explain
-from napari_sam2._layers import read_prompts
+from napari_sam2._layers import go_to, read_prompts
 from napari_sam2._worker import Call, Job, Queue
 
 if TYPE_CHECKING:
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
     from napari_sam2._controls.panels import Panels
     from napari_sam2._layers import Stack
     from napari_sam2.prompts import Candidates
+    from napari_sam2.session import Session
 
 DEBOUNCE_MS = 100  #: a preview waits until the hand has rested this long
 
@@ -43,6 +46,7 @@ class Annotator(QObject):
         self._viewer, self._panels = viewer, panels
         self._bench = Bench()
         self._previews, self._edits = Job(), Queue()
+        self._refused: Task | None = None  #: the last one that had something wrong
         self._is_open = True
         self.keys = Keys(
             viewer,
@@ -65,6 +69,48 @@ class Annotator(QObject):
         self._connect()
         self.keys.take()
         self._change_image()
+
+    def adopt(self, session: Session, name: str = "image") -> None:
+        """Go on with a session: show its data, objects, prompts and labels.
+
+        Its prompts are drawn on layers of their own, whatever others hold.
+
+        Raises
+        ------
+        ValueError
+            If the image, as the viewer shows it, cannot be played like the session's.
+        """
+        self._start_over("another session was opened")
+        source, panels = session.source, self._panels
+        image = self._image_of(session, name)
+        panels.image.choose(image, source.axis or 0)
+        prompts = {i: known.prompts for i, known in session.objects.items()}
+        frames = sorted(frame for by_frame in prompts.values() for frame in by_frame)
+        first = {} if source.axis is None or not frames else {source.axis: frames[0]}
+        go_to(image, self._viewer.dims, {**source.held, **first})
+        stack = self._panels.image.stack()
+        if (stack.axis, dict(stack.held)) != (source.axis, source.held):
+            raise ValueError(
+                f"The session plays axis {source.axis} and holds {source.held}; the viewer plays "
+                f"{stack.axis} and holds {dict(stack.held)}. Show other axes, and try again."
+            )
+        panels.model.use(session.model)
+        panels.objects.show_only({i: known.name for i, known in session.objects.items()})
+        self.layers.show_only(stack, prompts)
+        self.results.show_labels(stack, session.labels)
+        # What the session's model saw; where the image looks otherwise, it will see that.
+        limits = stack.view.contrast_limits if source.rgb else source.contrast_limits
+        seen = replace(stack.view, contrast_limits=limits, gamma=source.gamma)
+        task = Task(
+            stack=replace(stack, view=seen),
+            model=session.model,
+            names=panels.objects.names(),
+            prompts=prompts,
+            frame=stack.current_frame(self._viewer.dims),
+            object_id=panels.objects.current(),
+        )
+        self._bench.adopt(task, session)
+        panels.model.show_device(self._bench.device)
 
     def segment(self) -> None:
         """Find the objects that are prompted on this frame, and show them as a preview."""
@@ -149,9 +195,10 @@ class Annotator(QObject):
         except ValueError as error:
             self._panels.status.complain(str(error))
             return None
+        reading = leave_out_strays(stack, reading)
         self._panels.objects.include(reading.prompts)
         self._panels.status.note("; ".join(reading.notices))
-        return Task(
+        task = Task(
             stack=stack,
             model=self._panels.model.model(),
             names=self._panels.objects.names(),
@@ -159,6 +206,9 @@ class Annotator(QObject):
             frame=stack.current_frame(self._viewer.dims),
             object_id=self._panels.objects.current(),
         )
+        # Or two sessions would write the same labels.
+        self.follower.give_way(task, "the image is seen in another way")
+        return task
 
     def _preview(self, *, again: bool = False) -> None:
         task = self._read()
@@ -183,17 +233,28 @@ class Annotator(QObject):
         )
 
     def _preview_live(self) -> None:
-        if self._panels.prompts.live.isChecked() and self._panels.image.image() is not None:
+        if self.layers.is_drawing:
+            self._edited.start()
+        elif self._panels.prompts.live.isChecked() and self._panels.image.image() is not None:
             self._preview()
 
     def _edit(self, stack: Stack, steps: Any) -> None:
         show = partial(self._show_written, stack)
         self._edits.add(Call(steps, on_step=show, on_error=self._panels.status.fail))
 
-    def _show_candidates(self, task: Task, candidates: Candidates) -> None:
-        self._bench.mark_shown(candidates)
-        self.results.preview(task.stack, candidates)
+    def _show_candidates(self, task: Task, step: Candidates | Refused) -> None:
+        if isinstance(step, Refused):
+            self._refused = task
+            self.results.forget(step.object_id)
+            self._panels.status.complain(f"{task.names[step.object_id]}: {step.why}")
+            return
+        self._bench.mark_shown(task, step)
+        self.results.preview(task.stack, step)
         self._panels.model.show_device(self._bench.device)
+        if self._refused is not task:  # what is wrong has to be read
+            self._tell_quality(task, step)
+
+    def _tell_quality(self, task: Task, candidates: Candidates) -> None:
         best, count = candidates.best, len(candidates.masks)
         self._panels.status.say(
             f"{task.names[best.object_id]}, frame {candidates.frame}: predicted IoU {best.iou:.2f}"
@@ -221,10 +282,28 @@ class Annotator(QObject):
     def _change_image(self) -> None:
         image = self._panels.image.image()
         self._panels.track.set_n_frames(1 if image is None else self._panels.image.stack().n_frames)
-        self._start_over()
+        self._start_over("another image or axis was chosen")
 
-    def _start_over(self) -> None:
+    def _change_model(self) -> None:
+        self._start_over("another model was chosen")
+
+    def _image_of(self, session: Session, name: str) -> Any:
+        """Find the layer that shows a session's data, or add one."""
+        source = session.source
+        for layer in self._viewer.layers:
+            if isinstance(layer, Image):
+                shown = layer.data[0] if layer.multiscale else layer.data
+                if shown is source.data:
+                    return layer
+        looks: dict[str, Any] = {"rgb": source.rgb}
+        low, high = source.contrast_limits
+        if not source.rgb and low < high:
+            looks |= {"contrast_limits": (low, high), "gamma": source.gamma}
+        return self._viewer.add_image(source.data, name=name, multiscale=False, **looks)
+
+    def _start_over(self, why: str = "") -> None:
         self._previews.cancel()
+        self.follower.cancel(why)
         self.results.forget_all()
         self._edited.start()
 
@@ -237,6 +316,9 @@ class Annotator(QObject):
         except ValueError as error:
             self._panels.prompts.show_tool("")
             self._panels.status.complain(str(error))
+
+    def _explain_boxes(self) -> None:
+        self._panels.status.complain("Drag to draw a box; for a click, take the point tool.")
 
     def _let_go(self, event: Any) -> None:
         """Stop work on an image that is removed, and keep nothing of it."""
@@ -252,13 +334,14 @@ class Annotator(QObject):
     def _connect(self) -> None:
         panels = self._panels
         self.layers.edited.connect(self._edited.start)
+        self.layers.click_without_box.connect(self._explain_boxes)
         self.layers.object_picked.connect(panels.objects.make_current)
         self.layers.tool_changed.connect(panels.prompts.show_tool)
         self.results.labels_shown.connect(self._show_labels_colors)
         panels.objects.current_changed.connect(self._set_next)
         panels.objects.removed.connect(self._remove_object)
         panels.image.changed.connect(self._change_image)
-        panels.model.changed.connect(self._start_over)
+        panels.model.changed.connect(self._change_model)
         panels.prompts.tool_taken.connect(self._take_tool)
         panels.prompts.tool_put_down.connect(self.layers.put_down)
         self._viewer.layers.events.removed.connect(self._let_go)

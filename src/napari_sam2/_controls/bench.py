@@ -1,26 +1,30 @@
-"""The session of what is chosen in the dock: made when needed, made anew when the choice changes.
+"""The sessions of what is chosen in the dock: made when needed, made anew when the choice changes.
 
 The generators run in a worker's thread: they may load a model, or wait for one.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field, replace
 from itertools import count
-from threading import RLock
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
 
+import numpy as np
+
+from napari_sam2._worker import Turns
+from napari_sam2.predictors.objects import order_prompts
+from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt
 from napari_sam2.session import Session
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterator, Mapping
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     from napari.layers import Image
 
     from napari_sam2._layers import Stack
     from napari_sam2.model.sam2 import SAM2
-    from napari_sam2.prompts import Candidates, FrameMasks, Prompt
+    from napari_sam2.prompts import Prompt
 
 Direction = Literal["forward", "backward", "both"]
 
@@ -39,6 +43,10 @@ class Task:
     object_id: int  #: the current object
     serial: int = field(default_factory=lambda: next(_serials))  #: later ones have larger ones
 
+    def same_session(self, other: Task) -> bool:
+        """Whether one session does for both."""
+        return self.model == other.model and self.stack.same_pixels(other.stack)
+
 
 @dataclass(frozen=True)
 class Route:
@@ -50,12 +58,22 @@ class Route:
     objects: tuple[int, ...] | None  #: None for all
 
 
+@dataclass(frozen=True)
+class Refused:
+    """An object whose prompts on a frame make no sense; others go on."""
+
+    object_id: int
+    frame: int
+    why: str
+
+
 @dataclass(frozen=True, eq=False)
 class Begun:
     """The first step of following objects."""
 
     labels: Any  #: where results are written
     total: int  #: how many frames will be visited
+    refused: tuple[Refused, ...] = ()  #: objects that are not followed
 
 
 @dataclass(frozen=True, eq=False)
@@ -71,25 +89,24 @@ class _Made:
 
     task: Task
     session: Session
-
-    def agrees_with(self, task: Task) -> bool:
-        """Whether the session does for another task."""
-        return self.task.model == task.model and task.stack.same_pixels(self.task.stack)
+    unanswered: set[tuple[int, int]] = field(default_factory=set)  #: (object, frame) to preview
 
 
 class Bench:
-    """Holds the one session that is worked on.
+    """Holds the session of each image that is worked on.
 
-    Sessions of the same image share its labels and the objects in them, and a model is loaded
-    once: new contrast limits or another model cost no results.
+    A session that takes the place of another one on the same image has its labels, and the
+    objects in them, and a model is loaded once: new contrast limits or another model cost no
+    results.
     """
 
     def __init__(self) -> None:
-        self._lock = RLock()
-        self._made: _Made | None = None
+        # One step at a time, whoever takes it: of two sessions of an image, only the later one
+        # may write the labels that they share.
+        self._turns = Turns()
+        self._made: dict[Image, _Made] = {}
         self._loaded: tuple[str | SAM2, SAM2] | None = None  #: by what was asked for
         self._serial = -1
-        self._unanswered: set[tuple[int, int]] = set()  #: (object, frame) with new prompts
         self._labels: WeakKeyDictionary[Image, Any] = WeakKeyDictionary()
 
     @property
@@ -101,7 +118,16 @@ class Bench:
         """Whether the model is there already."""
         return self._loaded is not None and self._loaded[0] == model
 
-    def segment(self, task: Task, *, again: bool = False) -> Generator[Candidates, None, None]:
+    def adopt(self, task: Task, session: Session) -> None:
+        """Go on with a session that was made elsewhere; the task says how layers show it."""
+        image = task.stack.image
+        self._made[image] = _Made(task, session)
+        self._labels[image] = session.labels
+        self._loaded = (session.model, session.model)
+
+    def segment(
+        self, task: Task, *, again: bool = False
+    ) -> Generator[Candidates | Refused, None, None]:
         """Find the objects whose prompts on the current frame are new, the current one first.
 
         Parameters
@@ -110,91 +136,167 @@ class Bench:
         again : bool
             Whether to give all objects that are prompted on the frame, new or not.
         """
-        session = self._synchronised(task)
-        prompted = [i for i, by_frame in task.prompts.items() if task.frame in by_frame]
+        frame = task.frame
+        with self._turns.take():
+            made = self._synchronised(task)
+        prompted = [i for i, by_frame in task.prompts.items() if frame in by_frame]
         for object_id in sorted(prompted, key=lambda i: i != task.object_id):
-            if again or (object_id, task.frame) in self._unanswered:
-                yield session.segment(object_id, task.frame)
+            if not (again or (object_id, frame) in made.unanswered):
+                continue
+            with self._turns.take():
+                # Either may have been taken away since.
+                known = made.session.objects.get(object_id)
+                if not self._holds(made) or known is None or frame not in known.prompts:
+                    continue
+                step = _segment(made.session, object_id, frame)
+            yield step
 
-    def mark_shown(self, candidates: Candidates) -> None:
+    def mark_shown(self, task: Task, candidates: Candidates) -> None:
         """Note that an answer has reached the user; until then it is given again."""
-        self._unanswered.discard((candidates.best.object_id, candidates.frame))
+        made = self._made.get(task.stack.image)
+        if made is not None:
+            made.unanswered.discard((candidates.best.object_id, candidates.frame))
 
     def propagate(self, task: Task, route: Route) -> Generator[Begun | FrameMasks, None, None]:
-        """Follow objects; the first step says how far."""
-        session = self._synchronised(task)
-        plan = session.plan(route.direction, route.start, route.stop, route.objects)
-        yield Begun(session.labels, sum(len(one.frames) for one in plan))
-        yield from session.propagate(route.direction, route.start, route.stop, route.objects)
+        """Follow objects; the first step says how far. Ends where the session is replaced."""
+        with self._turns.take():
+            made = self._synchronised(task)
+            session, span = made.session, (route.direction, route.start, route.stop)
+            chosen = session.objects if route.objects is None else route.objects
+            wanted = [i for i in chosen if i in session.objects]
+            refused = tuple(_refusals(session, wanted))
+            objects = tuple(i for i in wanted if i not in {one.object_id for one in refused})
+            if refused and not any(session.objects[i].prompts for i in objects):
+                raise ValueError(refused[0].why)
+            total = sum(len(one.frames) for one in session.plan(*span, objects))
+            steps = session.propagate(*span, objects)
+        yield Begun(session.labels, total, refused)
+        while True:
+            with self._turns.take():
+                masks = next(steps, None) if self._holds(made) else None
+                if masks is None:
+                    return
+                made.unanswered.difference_update((i, masks.frame) for i in masks.object_ids)
+            yield masks
 
     def accept(self, task: Task, candidates: Candidates) -> Generator[Written, None, None]:
         """Write a previewed mask to the labels."""
-        session = self._synchronised(task)
-        session.accept(candidates)
+        with self._turns.take():
+            session = self._synchronised(task).session
+            session.accept(candidates)
         yield Written(session.labels)
 
     def synchronise(self, task: Task) -> Generator[Written, None, None]:
         """Take over objects and prompts, if there is a session at all."""
-        if self._made is not None:
-            yield Written(self._synchronised(task).labels)
+        with self._turns.take():
+            made = self._synchronised(task) if task.stack.image in self._made else None
+        if made is not None:
+            yield Written(made.session.labels)
 
     def let_go(self, image: Image) -> Generator[Written, None, None]:
         """Forget an image that is gone from the viewer, and what was found in it."""
-        with self._lock:
+        with self._turns.take():
             self._labels.pop(image, None)
-            if self._made is not None and self._made.task.stack.image is image:
-                self._made = None
+            self._made.pop(image, None)
         yield from ()
 
-    def _synchronised(self, task: Task) -> Session:
+    def _holds(self, made: _Made) -> bool:
+        return self._made.get(made.task.stack.image) is made
+
+    def _synchronised(self, task: Task) -> _Made:
         """Give a session that agrees with the task, unless a later task was there before."""
-        with self._lock:
-            session = self._session_for(task)
-            if task.serial > self._serial:
-                self._serial = task.serial
-                self._synchronise_objects(session, task)
-                for object_id, frame in list(_frames(session, task)):
-                    self._synchronise_prompts(session, task, object_id, frame)
-            return session
+        made = self._made.get(task.stack.image)
+        is_late = task.serial <= self._serial
+        if made is not None and is_late and made.task.stack.same_place(task.stack):
+            return made
+        if made is None or not made.task.same_session(task):
+            made = self._made[task.stack.image] = self._make(task, made)
+        self._serial = max(self._serial, task.serial)
+        _synchronise_objects(made.session, task)
+        for object_id, frame in list(_frames(made.session, task)):
+            _synchronise_prompts(made, task, object_id, frame)
+        return made
 
-    def _session_for(self, task: Task) -> Session:
-        made = self._made
-        if made is not None and made.agrees_with(task):
-            return made.session
-        session = self._new_session(task)
-        if made is not None and task.stack.same_place(made.task.stack):
-            session.take_over(made.session)
-        self._made = _Made(task, session)
-        self._unanswered = {(i, f) for i, known in session.objects.items() for f in known.prompts}
-        return session
+    def _make(self, task: Task, earlier: _Made | None) -> _Made:
+        session = self._new_session(task, earlier)
+        if earlier is not None and task.stack.same_place(earlier.task.stack):
+            session.take_over(earlier.session)
+        prompted = {(i, f) for i, known in session.objects.items() for f in known.prompts}
+        return _Made(task, session, prompted)
 
-    def _new_session(self, task: Task) -> Session:
-        stack = task.stack
+    def _new_session(self, task: Task, earlier: _Made | None) -> Session:
+        stack, model = task.stack, task.model
         labels = self._labels.get(stack.image)
         if labels is not None and labels.shape != stack.data.shape[: stack.image.ndim]:
             labels = None
-        model = task.model
         if self._loaded is not None and self._loaded[0] == model:
             model = self._loaded[1]
-        session = Session(stack.data, model, stack.view.axis, view=stack.view, labels=labels)
+        settings = None
+        if earlier is not None:  # the weights are those of the model that is chosen now
+            settings = replace(earlier.session.settings, checkpoint=None)
+        session = Session(
+            stack.data, model, stack.view.axis, view=stack.view, settings=settings, labels=labels
+        )
         self._loaded = (task.model, session.model)
         self._labels[stack.image] = session.labels
         return session
 
-    def _synchronise_objects(self, session: Session, task: Task) -> None:
-        for object_id in session.objects.keys() - task.names.keys():
-            session.remove_object(object_id)
-        for object_id, name in task.names.items():
-            if object_id not in session.objects:
-                session.add_object(name, object_id)
-            session.objects[object_id].name = name
 
-    def _synchronise_prompts(
-        self, session: Session, task: Task, object_id: int, frame: int
-    ) -> None:
-        wanted = task.prompts.get(object_id, {}).get(frame, ())
-        if session.set_prompts(object_id, frame, wanted):
-            (self._unanswered.add if wanted else self._unanswered.discard)((object_id, frame))
+def _segment(session: Session, object_id: int, frame: int) -> Candidates | Refused:
+    try:
+        return session.segment(object_id, frame)
+    except ValueError as error:
+        return Refused(object_id, frame, str(error))
+
+
+def _refusals(session: Session, object_ids: Iterable[int]) -> Iterator[Refused]:
+    """Find the objects that could not be followed for what their prompts say."""
+    for object_id in object_ids:
+        for frame, prompts in session.objects[object_id].prompts.items():
+            try:
+                order_prompts(prompts, corrects=False)
+            except ValueError:  # but on a tracked frame they may correct what is there
+                if isinstance(refused := _segment(session, object_id, frame), Refused):
+                    yield refused
+                    break
+
+
+def _synchronise_objects(session: Session, task: Task) -> None:
+    for object_id in session.objects.keys() - task.names.keys():
+        session.remove_object(object_id)
+    for object_id, name in task.names.items():
+        if object_id not in session.objects:
+            session.add_object(name, object_id)
+        session.objects[object_id].name = name
+
+
+def _synchronise_prompts(made: _Made, task: Task, object_id: int, frame: int) -> None:
+    known = made.session.prompts(object_id, frame)
+    wanted = task.prompts.get(object_id, {}).get(frame, ())
+    # No shape says that an object is not on a frame; what a script said so stays.
+    unseen = not wanted and all(isinstance(p, MaskPrompt) and not p.mask.any() for p in known)
+    if not unseen and not _alike(known, wanted):
+        made.session.set_prompts(object_id, frame, wanted)
+        (made.unanswered.add if wanted else made.unanswered.discard)((object_id, frame))
+
+
+def _alike(some: Sequence[Prompt], others: Sequence[Prompt]) -> bool:
+    """Compare prompts of an object on a frame, as they come from a script and from layers.
+
+    Layers are read one after the other, and positions go through their transforms.
+    """
+    pairs = zip(_by_kind(some), _by_kind(others), strict=False)
+    return len(some) == len(others) and all(_same(one, other) for one, other in pairs)
+
+
+def _by_kind(prompts: Sequence[Prompt]) -> list[Prompt]:
+    return sorted(prompts, key=lambda prompt: type(prompt).__name__)
+
+
+def _same(one: Prompt, other: Prompt) -> bool:
+    if isinstance(one, MaskPrompt) or type(one) is not type(other):
+        return one == other
+    return np.allclose(astuple(one), astuple(other), rtol=0, atol=1e-6)
 
 
 def _frames(session: Session, task: Task) -> Iterator[tuple[int, int]]:

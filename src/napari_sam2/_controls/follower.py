@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from napari_sam2._controls.bench import Bench, Task
     from napari_sam2._controls.panels import Panels
     from napari_sam2._controls.results import Results
-    from napari_sam2._layers import Stack
     from napari_sam2.prompts import FrameMasks
 
 
@@ -34,7 +33,7 @@ class Follower:
     def __init__(self, viewer: ViewerModel, panels: Panels, bench: Bench, results: Results) -> None:
         self._panels, self._bench, self._results = panels, bench, results
         self._job = Job()
-        self._stack: Stack | None = None
+        self._task: Task | None = None
         # Bound while there is something to cancel: otherwise napari finishes shapes with it.
         self._escape = Keys(viewer, {"Escape": self.cancel})
 
@@ -45,7 +44,7 @@ class Follower:
 
     def start(self, task: Task) -> None:
         """Follow the objects of a task where the panel says."""
-        self._stack = task.stack
+        self._task = task
         self._panels.status.begin(0)
         self._panels.status.say("Preparing …")
         self._panels.track.set_running(True)
@@ -54,21 +53,35 @@ class Follower:
         self._job.start(
             Call(
                 partial(self._bench.propagate, task, route),
-                on_step=partial(self._show, task.stack),
+                on_step=partial(self._show, task),
                 on_error=self._fail,
                 on_done=partial(self._end, "Done"),
             )
         )
 
-    def cancel(self) -> None:
-        """Stop after the frame that is under way; what was found stays."""
-        if self.is_running:
-            self._job.cancel()
-            self._end("Cancelled")
+    def cancel(self, why: str = "") -> None:
+        """Stop after the frame that is under way; what was found stays.
+
+        Parameters
+        ----------
+        why : str
+            Told to the user, if it was not them who asked for it.
+        """
+        if not self.is_running:
+            return
+        self._job.cancel()
+        self._end(f"Stopped, as {why}" if why else "Cancelled")
+        if why:
+            self._panels.status.pop_up()
+
+    def give_way(self, task: Task, why: str) -> None:
+        """Stop if a task needs another session than the one that objects are followed in."""
+        if self._task is not None and not self._task.same_session(task):
+            self.cancel(why)
 
     def let_go(self, image: Image) -> None:
         """Stop if it is this image that objects are followed in."""
-        if self._stack is not None and self._stack.image is image:
+        if self._task is not None and self._task.stack.image is image:
             self.cancel()
 
     def shut(self) -> None:
@@ -76,14 +89,20 @@ class Follower:
         self._job.cancel()
         self._escape.give_back()
 
-    def _show(self, stack: Stack, step: Begun | FrameMasks) -> None:
+    def _show(self, task: Task, step: Begun | FrameMasks) -> None:
         if isinstance(step, Begun):
             self._panels.model.show_device(self._bench.device)
-            self._results.begin(stack, step.labels)
+            self._results.begin(task.stack, step.labels)
             self._panels.status.begin(step.total)
             self._panels.status.say("Following …")
+            self._panels.status.note(
+                "\n".join(
+                    f"{task.names[one.object_id]} is not followed: {one.why}"
+                    for one in step.refused
+                )
+            )
         else:
-            self._results.take(stack, step)
+            self._results.take(task.stack, step)
             self._panels.status.advance()
 
     def _fail(self, error: Exception) -> None:
@@ -91,7 +110,7 @@ class Follower:
         self._panels.status.fail(error)
 
     def _end(self, how: str) -> None:
-        self._stack = None
+        self._task = None
         self._panels.status.end(how)
         self._panels.track.set_running(False)
         self._escape.give_back()

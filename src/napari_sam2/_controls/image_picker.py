@@ -54,6 +54,13 @@ class ImagePicker(QWidget):
             raise ValueError("There is no image to segment: open one first.")
         return read_stack(self.image(), self._viewer.dims, max(self.axes.currentIndex(), 0))
 
+    def choose(self, image: Any, axis: int) -> None:
+        """Choose an image, and the axis to play."""
+        self.images.pick(image)
+        if image.ndim > 2:
+            self.axes.setCurrentIndex(axis)
+            self._show_axis(axis)
+
     def _list_axes(self, image: Any = None) -> None:
         self.axes.clear()
         image = self.image()

@@ -25,7 +25,7 @@ class ModelPicker(QWidget):
     Parameters
     ----------
     model : SAM2, optional
-        A loaded model, offered first.
+        A loaded model, to begin with.
     """
 
     changed = Signal()
@@ -46,17 +46,28 @@ class ModelPicker(QWidget):
         form = Form(self)
         form.add("Model", self.names)
         form.add("Device", self._device)
-        if model is not None:
-            self.names.addItem(model.config.name, model)
         for name in sorted(config_names(), key=lambda name: (name != EMBEDDED, name)):
             self._offer(name)
         self._choose_first()
+        if model is not None:
+            self.use(model)
         self.show_device("")
         self.names.currentIndexChanged.connect(self.changed)
 
     def model(self) -> str | SAM2:
         """Give the name of the chosen model, or the model itself if it was loaded elsewhere."""
         return cast("str | SAM2", self.names.currentData())
+
+    def use(self, model: SAM2) -> None:
+        """Choose a loaded model, in the place of the one of its name if there is one."""
+        index = self.names.findText(model.config.name)
+        if index < 0:
+            index = 0
+            self.names.insertItem(index, model.config.name)
+        self.names.setItemData(index, model)
+        self.names.setItemData(index, None, Qt.ItemDataRole.ToolTipRole)
+        self._item(index).setEnabled(True)
+        self.names.setCurrentIndex(index)
 
     def show_device(self, device: str) -> None:
         """Say where the model computes; nothing if it is not loaded yet."""

@@ -20,7 +20,7 @@ from napari_sam2._controls.swatch import SWATCH, swatch
 from napari_sam2._layers import label_colors
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
+    from collections.abc import Callable, Iterable, Mapping
 
 ID = Qt.ItemDataRole.UserRole
 
@@ -84,6 +84,17 @@ class ObjectList(QWidget):
         self.make_current(object_id)
         return object_id
 
+    def show_only(self, names: Mapping[int, str]) -> None:
+        """List these objects instead, by id; the first is the current one."""
+        self._next_id = 1
+        self.list.clear()
+        for object_id, name in names.items():
+            self._add(object_id, name)
+        if names:
+            self.make_current(next(iter(names)))
+        else:
+            self.begin()
+
     def include(self, ids: Iterable[int]) -> None:
         """Add objects that are not there yet, in the order of their ids."""
         for object_id in sorted(set(ids) - self.names().keys()):
@@ -111,9 +122,9 @@ class ObjectList(QWidget):
         for item in self._items():
             self._paint(item)
 
-    def _add(self, object_id: int) -> None:
+    def _add(self, object_id: int, name: str = "") -> None:
         self._next_id = max(self._next_id, object_id + 1)
-        item = QListWidgetItem(f"object {object_id}")
+        item = QListWidgetItem(name or f"object {object_id}")
         item.setData(ID, object_id)
         item.setFlags(item.flags() | Qt.ItemFlag.ItemIsEditable)
         self._paint(item)

@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
-from qtpy.QtCore import QObject, Signal
+from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_sam2._controls.drawing import draw
 from napari_sam2._layers import (
     OBJECT,
     POSITIVE,
@@ -18,12 +19,14 @@ from napari_sam2._layers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
     from napari.components import ViewerModel
 
+    from napari_sam2._controls.drawing import Drawing
     from napari_sam2._controls.layer_picker import LayerPicker
     from napari_sam2._layers import Stack
+    from napari_sam2.prompts import Prompt
 
 GREEN, RED = "#00b10c", "#d30700"
 NAMES = {Points: "SAM 2 points", Shapes: "SAM 2 shapes"}
@@ -33,6 +36,10 @@ TOOLS = {
     "box": (Shapes, "add_rectangle"),
     "outline": (Shapes, "add_polygon_lasso"),
 }
+
+
+BOXES = {"add_rectangle", "add_ellipse"}  #: modes that draw a box in one drag
+DRAG = 4  #: pixels of the screen; a hand moves less when it clicks
 
 
 class PromptLayers(QObject):
@@ -45,7 +52,8 @@ class PromptLayers(QObject):
         Where the user chooses layers of their own.
     """
 
-    edited = Signal()
+    edited = Signal()  #: but not before the hand has let go
+    click_without_box = Signal()  #: a click with the box tool, where it should have been dragged
     object_picked = Signal(int)  #: the object of points that were selected
     tool_changed = Signal(str)  #: one of `TOOLS`, or empty
 
@@ -56,10 +64,23 @@ class PromptLayers(QObject):
         self._viewer, self._pickers = viewer, pickers
         self._followed: dict[type, Any] = dict.fromkeys(pickers)
         self._next = {OBJECT: 1, POSITIVE: True}
+        self._drawn_on: Any = None  #: the layer on which a mouse button is down
+        self._clicked_on: Any = None  #: the layer on which it was not moved meanwhile
+        self._is_edited = False  #: meanwhile
+        self._let_go = QTimer(self)
+        self._let_go.setSingleShot(True)
+        self._let_go.timeout.connect(self._finish_drawing)
+        self._sizes: dict[type, int] = {}  #: how many points or shapes were there last
         for kind, picker in pickers.items():
             picker.picked.connect(lambda layer, kind=kind: self._follow(kind, layer))
             self._adopt(kind)
         viewer.layers.selection.events.active.connect(self._tell_tool)
+
+    @property
+    def is_drawing(self) -> bool:
+        """Whether a mouse button is down: what is drawn is not done."""
+        active = self._viewer.layers.selection.active
+        return self._drawn_on is not None and self._drawn_on is active
 
     def layers(self) -> list[Points | Shapes]:
         """Give the layers that are there."""
@@ -76,6 +97,22 @@ class PromptLayers(QObject):
         layer.visible = True
         self._viewer.layers.selection.active = layer
         layer.mode = mode
+
+    def show_only(
+        self, stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]
+    ) -> None:
+        """Go on with new layers that show these prompts, given by object and frame."""
+        drawings: dict[type, list[Drawing]] = {kind: [] for kind in self._followed}
+        for drawing in draw(stack, prompts):
+            drawings[Points if drawing.kind == "point" else Shapes].append(drawing)
+        for kind, drawn in drawings.items():
+            layer = None
+            if drawn:
+                layer = _new_layer(kind, stack, self._next)
+                _add_drawings(layer, drawn)
+                self._set_defaults(layer)
+                self._viewer.add_layer(layer)
+            self._pickers[kind].pick(layer)
 
     def put_down(self) -> None:
         """Go back to moving the image."""
@@ -131,6 +168,7 @@ class PromptLayers(QObject):
     def close(self) -> None:
         """Let go of all layers."""
         self._viewer.layers.selection.events.active.disconnect(self._tell_tool)
+        self._let_go.stop()
         for kind in self._followed:
             self._follow(kind, None)
 
@@ -146,10 +184,13 @@ class PromptLayers(QObject):
         if old is not None:
             for event, handler in self._handlers(old):
                 event.disconnect(handler)
+            old.mouse_drag_callbacks.remove(self._watch_hand)
         if layer is not None:
             for event, handler in self._handlers(layer):
                 event.connect(handler)
+            layer.mouse_drag_callbacks.append(self._watch_hand)
             self._set_defaults(layer)
+            self._sizes[kind] = _size(layer)
         self._tell_tool()
         self.edited.emit()
 
@@ -158,6 +199,7 @@ class PromptLayers(QObject):
         handlers = [
             (events.data, self._tell_edited),
             (events.features, self._tell_edited),
+            (events.set_data, self._notice_pasted),
             (events.mode, self._tell_tool),
         ]
         if isinstance(layer, Points):
@@ -175,8 +217,41 @@ class PromptLayers(QObject):
         self.object_picked.emit(_defaults(event.source)[OBJECT])
         self._set_defaults(event.source)
 
-    def _tell_edited(self, event: Any) -> None:
-        self.edited.emit()
+    def _tell_edited(self, event: Any = None) -> None:
+        if self.is_drawing:
+            self._is_edited = True
+        else:
+            self.edited.emit()
+
+    def _notice_pasted(self, event: Any) -> None:
+        """Notice points that come from the clipboard, of which napari tells nobody."""
+        kind = Shapes if isinstance(event.source, Shapes) else Points
+        size = _size(event.source)
+        if self._sizes.get(kind) != size:
+            self._sizes[kind] = size
+            self._tell_edited()
+
+    def _watch_hand(self, layer: Any, event: Any) -> Iterator[None]:
+        """Follow the mouse from press to release; called by napari."""
+        self._drawn_on, start = layer, np.array(event.pos)
+        yield
+        while event.type == "mouse_move":
+            yield
+        is_click = np.abs(np.array(event.pos) - start).max() < DRAG
+        self._clicked_on, self._drawn_on = layer if is_click else None, None
+        # Whatever else follows the mouse is to be done with it.
+        self._let_go.start()
+
+    def _finish_drawing(self) -> None:
+        layer, self._clicked_on = self._clicked_on, None
+        is_box = layer is self._followed[Shapes] and layer is not None and layer.mode in BOXES
+        if is_box and layer.nshapes:
+            layer.selected_data = {layer.nshapes - 1}
+            layer.remove_selected()
+            self.click_without_box.emit()
+        if self._is_edited:
+            self._is_edited = False
+            self.edited.emit()
 
     def _tell_tool(self, event: Any = None) -> None:
         active = self._viewer.layers.selection.active
@@ -185,6 +260,20 @@ class PromptLayers(QObject):
                 self.tool_changed.emit(tool)
                 return
         self.tool_changed.emit("")
+
+
+def _add_drawings(layer: Points | Shapes, drawings: Sequence[Drawing]) -> None:
+    for drawing in drawings:
+        layer.feature_defaults = {OBJECT: drawing.object_id, POSITIVE: drawing.positive}
+        if isinstance(layer, Points):
+            layer.add(drawing.vertices)
+        else:
+            layer.add(drawing.vertices, shape_type=drawing.kind)
+    layer.selected_data = set()
+
+
+def _size(layer: Points | Shapes) -> int:
+    return int(layer.nshapes) if isinstance(layer, Shapes) else len(layer.data)
 
 
 def _has_columns(layer: Any) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from time import monotonic
 
-from napari.utils.notifications import show_error
+from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
@@ -22,9 +22,9 @@ class Status(QWidget):
         self.label.setSizePolicy(QSizePolicy.Policy.Ignored, QSizePolicy.Policy.Minimum)
         self.label.setMinimumHeight(2 * self.label.fontMetrics().lineSpacing())
         self.label.setAlignment(Qt.AlignmentFlag.AlignTop)
-        self._note = QLabel()
-        self._note.setWordWrap(True)
-        self._note.hide()
+        self.remark = QLabel()
+        self.remark.setWordWrap(True)
+        self.remark.hide()
         self.bar = QProgressBar()
         self.bar.setToolTip("Frames done, and the time left")
         self.bar.hide()
@@ -33,7 +33,7 @@ class Status(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.bar)
         layout.addWidget(self.label)
-        layout.addWidget(self._note)
+        layout.addWidget(self.remark)
 
     def say(self, text: str) -> None:
         """Show a line."""
@@ -48,10 +48,14 @@ class Status(QWidget):
         self.complain(explain(error))
         show_error(explain(error))
 
+    def pop_up(self) -> None:
+        """Pop up what is shown, for a user who looks elsewhere."""
+        show_info(self.label.text())
+
     def note(self, text: str) -> None:
         """Keep a remark below whatever is shown; empty for none."""
-        self._note.setText(text)
-        self._note.setVisible(bool(text))
+        self.remark.setText(text)
+        self.remark.setVisible(bool(text))
 
     def begin(self, total: int) -> None:
         """Show an empty bar of so many frames; a busy one for none."""
@@ -72,7 +76,8 @@ class Status(QWidget):
         """Take the bar away, and say how it ended and how far it came."""
         if not self.bar.isHidden():
             took = _duration(monotonic() - self._began)
-            self.say(f"{how}: {self.bar.value()} of {self.bar.maximum()} frames in {took}.")
+            done, total = self.bar.value(), self.bar.maximum()
+            self.say(f"{how}: {done} of {total} frames in {took}." if total else f"{how}.")
         self.bar.hide()
 
     def _show(self, text: str, *, wrong: bool) -> None:

@@ -1,0 +1,101 @@
+"""Prompts as they are drawn on layers, and those that are drawn beside the image."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from skimage.measure import find_contours
+
+from napari_sam2._layers import Reading
+from napari_sam2.predictors.objects import check_prompt
+from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+
+    from napari_sam2._layers import Stack
+    from napari_sam2.prompts import Prompt
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """One point or shape."""
+
+    kind: str  #: point, rectangle or polygon
+    vertices: np.ndarray  #: (N, axes of the image), in its pixels
+    object_id: int
+    positive: bool
+
+
+def draw(stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]) -> Iterator[Drawing]:
+    """Draw prompts so that they are read as they were; they are given by object and frame.
+
+    An empty mask, which says that the object is not there, cannot be drawn.
+    """
+    for object_id, by_frame in prompts.items():
+        for frame, on_frame in by_frame.items():
+            for prompt in on_frame:
+                for kind, pixels, positive in _outlines(prompt):
+                    vertices = _lift(stack, frame, np.asarray(pixels, dtype=float))
+                    yield Drawing(kind, vertices, object_id, positive)
+
+
+def leave_out_strays(stack: Stack, reading: Reading) -> Reading:
+    """Leave out prompts that lie beside the image, and say so: the others count."""
+    kept: dict[int, dict[int, tuple[Prompt, ...]]] = {}
+    n_strays = 0
+    for object_id, by_frame in reading.prompts.items():
+        for frame, prompts in by_frame.items():
+            inside = tuple(p for p in prompts if _is_inside(p, stack))
+            n_strays += len(prompts) - len(inside)
+            if inside:
+                kept.setdefault(object_id, {})[frame] = inside
+    if not n_strays:
+        return reading
+    return Reading(kept, (*reading.notices, f"{n_strays} ignored: prompts outside the image"))
+
+
+def _is_inside(prompt: Prompt, stack: Stack) -> bool:
+    try:
+        check_prompt(prompt, prompt.frame, stack.shape)
+    except ValueError:
+        return False
+    return 0 <= prompt.frame < stack.n_frames
+
+
+def _outlines(prompt: Prompt) -> Iterator[tuple[str, object, bool]]:
+    """Give kind, (row, column) of the vertices, and sign."""
+    if isinstance(prompt, PointPrompt):
+        yield "point", [(prompt.row, prompt.column)], prompt.positive
+    elif isinstance(prompt, BoxPrompt):
+        (top, left), (bottom, right) = (prompt.row0, prompt.column0), (prompt.row1, prompt.column1)
+        yield "rectangle", [(top, left), (top, right), (bottom, right), (bottom, left)], True
+    else:
+        yield from _polygons(prompt)
+
+
+def _polygons(prompt: MaskPrompt) -> Iterator[tuple[str, object, bool]]:
+    """Give outlines and, negative, those of holes: from the outside in, as they are filled."""
+    contours = find_contours(np.pad(prompt.mask, 1).astype(float), 0.5)
+    for contour in sorted(contours, key=lambda contour: -abs(_area(contour))):
+        # The first vertex comes again as the last one.
+        yield "polygon", contour[:-1] - 1, _area(contour) > 0
+
+
+def _area(contour: np.ndarray) -> float:
+    """Give the area inside, negative for one around a hole."""
+    rows, columns = contour.T
+    return float((columns[:-1] * rows[1:] - columns[1:] * rows[:-1]).sum() / 2)
+
+
+def _lift(stack: Stack, frame: int, pixels: np.ndarray) -> np.ndarray:
+    """Give the place in the whole image of (row, column) on a frame."""
+    lifted = np.zeros((len(pixels), stack.image.ndim))
+    for axis, position in stack.held.items():
+        lifted[:, axis] = position
+    if stack.axis is not None:
+        lifted[:, stack.axis] = frame
+    lifted[:, stack.seen] = pixels
+    return lifted
