@@ -1,8 +1,8 @@
 """Take the pictures of the README: the real plugin, in a real window, on generated nuclei.
 
-    xvfb-run -s "-screen 0 1600x1000x24 +extension GLX" python scripts/make_screenshots.py
+    python scripts/with_display.py python scripts/make_screenshots.py
 
-Uses the weights that ``NAPARI_SAM2_CACHE`` or the package hold.
+Uses the embedded weights unless told otherwise (``--weights``).
 """
 
 from __future__ import annotations
@@ -13,22 +13,35 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import napari
+import numpy as np
 import torch
 from napari.settings import get_settings
 from qtpy.QtTest import QTest
 
-from napari_sam2._sample_data import nuclei
+from napari_sam2.evaluation.prompting import find_targets
+from napari_sam2.model.checkpoint import load_model
+from napari_sam2.training.synthetic import Modality, SceneOptions, generate_scene
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam2._widget import AnnotateWidget
+    from napari_sam2.evaluation.prompting import Target
 
-SIZE = (1280, 800)  #: of the window, pixels
-BOXES = ((14, 122, 88, 180), (114, 88, 164, 168))  #: row0, column0, row1, column1
-POINT = (242, 226)  #: row, column
-LATER = 12  #: the frame that is shown after tracking
-PATIENCE = 120.0  #: seconds, for one step of the model
+WINDOW = (1280, 800)  #: pixels
+SCENE = SceneOptions(
+    size=(344, 280),
+    n_frames=16,
+    modality=Modality.FLUORESCENCE,
+    diameters=(30.0, 56.0),
+    coverage=0.22,
+)
+SEED = 42  #: of the scene
+MARGIN = 3  #: pixels; around boxes, and between objects and the edge
+N_OBJECTS = 7
+N_BOXES = 2  #: so many of them get a box, the others a click
+LATER = 10  #: the frame that is shown after tracking
+PATIENCE = 300.0  #: seconds, for one step of the model
 
 
 def main() -> None:
@@ -37,50 +50,79 @@ def main() -> None:
     root = Path(__file__).parents[1]
     parser.add_argument("--folder", type=Path, default=root / "docs" / "images")
     parser.add_argument("--theme", default="dark", choices=("dark", "light"))
+    parser.add_argument("--weights", type=Path, help="for sam2.1_hiera_nano, not the embedded ones")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the scene")
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
     get_settings().appearance.theme = arguments.theme
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
-    viewer.window.resize(*SIZE)
+    viewer.window.resize(*WINDOW)
     try:
-        take_pictures(viewer, arguments.folder)
+        take_pictures(viewer, arguments)
     finally:
         viewer.close()
 
 
-def take_pictures(viewer: napari.Viewer, folder: Path) -> None:
+def take_pictures(viewer: napari.Viewer, arguments: argparse.Namespace) -> None:
     """Prompt, preview, track, and save the window at each stage."""
-    ((images, _, _),) = nuclei()
-    viewer.add_image(images, name="nuclei", axis_labels=("t", "y", "x"))
+    scene = generate_scene(SCENE, torch.Generator().manual_seed(arguments.seed), "cpu")
+    images = (scene.images[:, 0] * 255).round().to(torch.uint8).numpy()
+    limits = (float(np.percentile(images, 1)), float(np.percentile(images, 99.7)))
+    viewer.add_image(images, name="nuclei", axis_labels=("t", "y", "x"), contrast_limits=limits)
     viewer.dims.set_point(0, 0)
-    _, widget = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+    _, dock = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+    if arguments.weights:
+        dock.panels.model.use(load_model("sam2.1_hiera_nano", arguments.weights))
     QTest.qWait(500)  # the dock takes room from the image
     viewer.reset_view()
-    prompt(viewer, widget)
-    save(viewer, folder / "dock.png")
-    widget.annotator.propagate()
-    wait_for(widget.panels.track.propagate_button.isEnabled)
+    prompt(viewer, dock, choose_objects(scene.labels.numpy()))
+    save(viewer, arguments.folder / "dock.png")
+    dock.annotator.propagate()
+    wait_for(dock.panels.track.propagate_button.isEnabled)
     viewer.dims.set_point(0, LATER)
-    save(viewer, folder / "tracked.png")
+    save(viewer, arguments.folder / "tracked.png")
 
 
-def prompt(viewer: napari.Viewer, widget: AnnotateWidget) -> None:
-    """Draw two boxes, which make two objects, and click a third."""
-    said = widget.panels.status.label
-    widget.panels.prompts.tools["box"].click()
-    for row0, column0, row1, column1 in BOXES:
-        viewer.layers["SAM 2 shapes"].add_rectangles(
-            [
-                [0, r, c]
-                for r, c in ((row0, column0), (row0, column1), (row1, column1), (row1, column0))
-            ]
-        )
-    wait_for(lambda: "predicted IoU" in said.text())
-    widget.panels.prompts.tools["point"].click()
-    widget.panels.objects.new_button.click()
-    viewer.layers["SAM 2 points"].add([0, *POINT])
-    wait_for(lambda: "object 3" in said.text())
+def choose_objects(labels: np.ndarray) -> list[Target]:
+    """Choose the largest nuclei that are whole in the first frame, and there in the later one."""
+    height, width = labels.shape[1:]
+
+    def is_whole(target: Target) -> bool:
+        rows, columns = target.region
+        inside = min(rows.start, columns.start, height - rows.stop, width - columns.stop) > MARGIN
+        return inside and bool((labels[LATER] == target.object_id).any())
+
+    whole = filter(is_whole, find_targets(labels[0]))
+    return sorted(whole, key=lambda target: -target.area)[:N_OBJECTS]
+
+
+def prompt(viewer: napari.Viewer, dock: AnnotateWidget, targets: list[Target]) -> None:
+    """Draw boxes, each of which makes an object, and click the others, one also beside it."""
+    dock.panels.prompts.tools["box"].click()
+    for target in targets[:N_BOXES]:
+        rows, columns = target.region
+        top, bottom = rows.start - MARGIN, rows.stop - 1 + MARGIN
+        left, right = columns.start - MARGIN, columns.stop - 1 + MARGIN
+        corners = ((top, left), (top, right), (bottom, right), (bottom, left))
+        viewer.layers["SAM 2 shapes"].add_rectangles([[0, *corner] for corner in corners])
+    wait_for_answer(dock, N_BOXES)
+    dock.panels.prompts.tools["point"].click()
+    for number, target in enumerate(targets[N_BOXES:], start=N_BOXES + 1):
+        dock.panels.objects.new_button.click()
+        viewer.layers["SAM 2 points"].add([0, *target.click])
+        wait_for_answer(dock, number)
+    rows, columns = targets[-1].region
+    dock.annotator.toggle_sign()
+    viewer.layers["SAM 2 points"].add([0, rows.stop + MARGIN, columns.stop + MARGIN])
+    QTest.qWait(1000)
+    wait_for(lambda: not dock.annotator.is_busy)
+    dock.annotator.toggle_sign()
+
+
+def wait_for_answer(dock: AnnotateWidget, object_id: int) -> None:
+    """Wait for the preview of an object."""
+    wait_for(lambda: f"object {object_id}, frame 0" in dock.panels.status.label.text())
 
 
 def wait_for(condition: Callable[[], bool]) -> None:

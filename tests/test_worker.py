@@ -241,17 +241,21 @@ def test_queue_goes_on_after_a_failure(listener, qtbot):
 
 def test_turns_go_in_the_order_they_are_asked_for():
     turns, order, stop = Turns(), [], threading.Event()
+    inside = []
 
     def hog():
         while not stop.is_set():
             with turns.take():
                 order.append("hog")
+                inside.append("hog")
                 time.sleep(0.002)
+                inside.remove("hog")
 
     def guest():
         for _ in range(5):
             with turns.take():
                 order.append("guest")
+                assert inside == []
 
     threads = [threading.Thread(target=run) for run in (hog, guest)]
     threads[0].start()

@@ -125,7 +125,7 @@ def test_other_contrast_keeps_results_and_settings(adopted, session, bench_sessi
     assert bench_session().settings.device == "cpu"
 
 
-def test_image_that_is_open_already_is_used(viewer, session, qtbot, hand):
+def test_image_that_is_open_already_is_used(viewer, session, prompted, qtbot, hand):
     image = viewer.layers["blobs"]
     image.contrast_limits = session.source.contrast_limits
     image.scale, image.rotate = (1, 0.13, 0.13), (0, 0, 17)
@@ -135,6 +135,7 @@ def test_image_that_is_open_already_is_used(viewer, session, qtbot, hand):
 
     widget.adopt(session)
     qtbot.wait(300)
+    assert prompted == []  # positions went through the layers' transforms, and are the same
     widget.annotator.segment()
     qtbot.waitUntil(lambda: hand.previewed(viewer) == {1, 5}, timeout=WAIT)
 

@@ -208,3 +208,14 @@ def test_going_back_to_an_image_finds_its_objects_again(dock, viewer, blobs, qtb
     dock.panels.objects.remove_button.click()
 
     qtbot.waitUntil(lambda: not viewer.layers[LABELS].data.any(), timeout=WAIT)
+
+
+def test_choosing_another_model_stops_following_at_once(
+    following, viewer, gate, told, tiny_model, hand
+):
+    following.panels.prompts.live.setChecked(False)
+    following.panels.model.use(copy.deepcopy(tiny_model))
+
+    assert following.panels.track.propagate_button.isEnabled()
+    assert "Stopped, as another model was chosen: 3 of 8 frames" in told[0]
+    gate.open.set()

@@ -282,6 +282,7 @@ def test_prompt_outside_the_image_holds_up_no_other(dock, viewer, qtbot, hand):
 
 
 def test_prompts_that_say_nothing_hold_up_no_other(dock, viewer, told, qtbot, hand):
+    dock.panels.prompts.live.setChecked(False)
     dock.annotator.toggle_sign()
     hand.add_points(dock, [0, 30, 40])
     dock.annotator.toggle_sign()
@@ -350,3 +351,12 @@ def test_box_is_read_when_the_hand_lets_go(window, docked, prompted, qtbot, hand
     assert prompted == []
 
     qtbot.waitUntil(lambda: hand.previewed(window) == {1}, timeout=WAIT)
+
+
+def test_current_object_stands_out_in_the_list(dock):
+    dock.annotator.new_object()
+    dock.annotator.new_object()
+    dock.panels.objects.make_current(2)
+
+    items = [dock.panels.objects.list.item(row) for row in range(3)]
+    assert [item.font().bold() for item in items] == [False, True, False]

@@ -70,6 +70,11 @@ class Annotator(QObject):
         self.keys.take()
         self._change_image()
 
+    @property
+    def is_busy(self) -> bool:
+        """Whether a preview or a run is under way or about to begin."""
+        return self._edited.isActive() or self._previews.is_running or self.follower.is_running
+
     def adopt(self, session: Session, name: str = "image") -> None:
         """Go on with a session: show its data, objects, prompts and labels.
 
@@ -114,6 +119,7 @@ class Annotator(QObject):
 
     def segment(self) -> None:
         """Find the objects that are prompted on this frame, and show them as a preview."""
+        self._edited.stop()
         self._preview(again=True)
 
     def propagate(self) -> None:

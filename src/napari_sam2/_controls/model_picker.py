@@ -60,6 +60,9 @@ class ModelPicker(QWidget):
 
     def use(self, model: SAM2) -> None:
         """Choose a loaded model, in the place of the one of its name if there is one."""
+        if self.model() is model:
+            return
+        self.names.blockSignals(True)
         index = self.names.findText(model.config.name)
         if index < 0:
             index = 0
@@ -68,6 +71,8 @@ class ModelPicker(QWidget):
         self.names.setItemData(index, None, Qt.ItemDataRole.ToolTipRole)
         self._item(index).setEnabled(True)
         self.names.setCurrentIndex(index)
+        self.names.blockSignals(False)
+        self.changed.emit()
 
     def show_device(self, device: str) -> None:
         """Say where the model computes; nothing if it is not loaded yet."""

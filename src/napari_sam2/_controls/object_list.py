@@ -106,6 +106,7 @@ class ObjectList(QWidget):
             if item.data(ID) == object_id and item is not self.list.currentItem():
                 select = QItemSelectionModel.SelectionFlag.ClearAndSelect
                 self.list.setCurrentItem(item, select)
+                self.list.scrollToItem(item)
 
     def remove_selected(self) -> None:
         """Take the selected objects out; another one becomes current, a new one if need be."""
@@ -141,4 +142,14 @@ class ObjectList(QWidget):
 
     def _tell_current(self, item: QListWidgetItem | None) -> None:
         if item is not None:
+            self._embolden(item)
             self.current_changed.emit(item.data(ID))
+
+    def _embolden(self, current: QListWidgetItem) -> None:
+        """Make the current object stand out, in any theme."""
+        self.list.blockSignals(True)
+        for item in self._items():
+            font = item.font()
+            font.setBold(item is current)
+            item.setFont(font)
+        self.list.blockSignals(False)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from napari.layers import Points, Shapes
 from qtpy.QtCore import Signal
-from qtpy.QtGui import QColor
+from qtpy.QtGui import QColor, QIcon
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtWidgets import QLayout
 
+FOLDED, UNFOLDED = "▸  Read prompts from …", "▾  Read prompts from"
 TOOL_TIPS = {
     "point": "Click on the object; with the sign at negative, beside it",
     "box": "Drag a box around an object.\n"
@@ -106,9 +107,14 @@ class PromptPanel(QWidget):
             "Prompts may come from layers of your own. The features 'object' and 'positive' are\n"
             "read where they are; without them, all is positive and of the current object."
         )
-        folded = QCollapsible("Read prompts from …")
+        folded = QCollapsible(FOLDED, expandedIcon=QIcon(), collapsedIcon=QIcon())
         folded.setToolTip(own.toolTip())
         folded.addWidget(own)
+        # Its icons are black in any theme, and open it would look like a tool in hand.
+        folded.toggleButton().setStyleSheet(
+            "text-align: left; border: none; outline: none; background: transparent;"
+        )
+        folded.toggled.connect(lambda shown: folded.setText(UNFOLDED if shown else FOLDED))
         for nested in (folded, folded.content()):
             cast("QLayout", nested.layout()).setContentsMargins(0, 0, 0, 0)
         layout = QVBoxLayout(self)

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import Candidates
 
 LABELS_NAME, PREVIEW_NAME = "SAM 2 labels", "SAM 2 preview"
+OPACITY = 0.5  #: of masks, so that the image can be judged beneath them
 REFRESH_MS = 100  #: results are drawn no more often than this
 
 
@@ -155,5 +156,6 @@ class Results(QObject):
         active = layers.selection.active
         over = (self._preview if layer is not self._preview else None, *self._prompts.layers())
         above = [layers.index(one) for one in over if one in layers]
+        layer.opacity = OPACITY
         layers.insert(min(above, default=len(layers)), layer)
         layers.selection.active = active
