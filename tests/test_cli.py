@@ -1,12 +1,15 @@
+import csv
 import re
 
 import numpy as np
 import pytest
 import tifffile
+import torch
 import yaml
 from safetensors.torch import save_file
 
 from napari_sam2.cli import main, read_prompts
+from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.prompts import BoxPrompt, PointPrompt
 
 
@@ -46,7 +49,149 @@ def test_track_writes_labels_for_the_users_file(tmp_path, tiny, stack, capsys):
     labels = tifffile.imread(out)
     assert labels.shape == (8, 96, 128)
     assert set(np.unique(labels)) == {0, 1, 2}
-    assert "2 objects in 8 frames" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "left: 1 in the labels\nright: 2 in the labels\n2 objects in 8 frames" in told
+
+
+def test_numbered_objects_have_their_number_in_the_labels(tmp_path, tiny, stack):
+    points = write(
+        tmp_path / "points.csv",
+        "object,frame,row,column,row1,column1\nother,0,50,80,70,100\n7,0,16,26,44,54\n",
+    )
+    out = tmp_path / "labels.tif"
+
+    assert main(["track", str(stack), "--points", str(points), "--out", str(out), *tiny]) == 0
+    assert set(np.unique(tifffile.imread(out))) == {0, 7, 8}, "names follow after the numbers"
+
+
+def test_planes_of_a_volume_in_time_are_held(tmp_path, tiny, blobs):
+    volume = np.stack([np.zeros_like(blobs[0]), blobs[0]], axis=1)  # (T, Z, Y, X)
+    stack, out = tmp_path / "volume.tif", tmp_path / "labels.tif"
+    tifffile.imwrite(stack, volume, photometric="minisblack")
+    points = write(tmp_path / "p.csv", "frame,row,column\n0,30,40\n")
+
+    command = ["track", str(stack), "--points", str(points), "--out", str(out), *tiny]
+    assert main([*command, "--hold", "1=1"]) == 0
+
+    labels = tifffile.imread(out)
+    assert labels.shape == volume.shape
+    assert not labels[:, 0].any()
+    assert labels[:, 1].any()
+
+
+@pytest.mark.parametrize("held", ["1", "z=1", "1=x"])
+def test_held_plane_that_is_not_numbers_says_how(held, capsys):
+    with pytest.raises(SystemExit):
+        main(["track", "s.tif", "--points", "p.csv", "--out", "l.tif", "--hold", held])
+
+    assert "is not AXIS=POSITION" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["stack.tif", "points.csv", "labels.png"])
+def test_input_is_never_written_over(name, tmp_path, tiny, stack, capsys):
+    points = write(tmp_path / "points.csv", "frame,row,column\n0,30,40\n")
+    before = {path: path.read_bytes() for path in (stack, points)}
+
+    out = tmp_path / name
+    status = main(["track", str(stack), "--points", str(points), "--out", str(out), *tiny])
+
+    assert status == 2
+    assert re.search("would overwrite|ends in .tif", capsys.readouterr().err)
+    assert all(path.read_bytes() == content for path, content in before.items())
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        ("0,30,40\n99,30,40\n", "object 2: .*frame 99"),
+        ("-1,30,40\n", "frame -1"),
+        ("0,30,400\n", "outside the image"),
+    ],
+)
+def test_prompt_that_is_not_on_the_stack_leaves_nothing_behind(
+    rows, message, tmp_path, tiny, stack, capsys
+):
+    points = write(tmp_path / "points.csv", f"frame,row,column\n{rows}")
+    before = set(tmp_path.iterdir())
+
+    out = tmp_path / "labels.tif"
+    status = main(["track", str(stack), "--points", str(points), "--out", str(out), *tiny])
+
+    assert status == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert set(tmp_path.iterdir()) == before
+
+
+def test_interrupted_tracking_names_the_file_that_is_kept(
+    tmp_path, tiny, stack, monkeypatch, capsys
+):
+    points = write(tmp_path / "points.csv", "frame,row,column\n0,30,40\n")
+    read, frames = FrameSource.read, []
+
+    def read_three(source, frame):
+        frames.append(frame)
+        if len(frames) > 3:
+            raise KeyboardInterrupt
+        return read(source, frame)
+
+    monkeypatch.setattr(FrameSource, "read", read_three)
+    out = tmp_path / "labels.tif"
+    status = main(["track", str(stack), "--points", str(points), "--out", str(out), *tiny])
+
+    assert status == 130
+    assert f"Stopped. The frames that were done are in {tmp_path / 'labels.partial.tif'}" in (
+        capsys.readouterr().err
+    )
+    assert not out.exists()
+    assert tifffile.imread(tmp_path / "labels.partial.tif").shape == (8, 96, 128)
+
+
+@pytest.mark.parametrize("text", ["name: [x", "- a\n", "name: tiny\n", ""])
+def test_file_that_is_no_config_is_named_in_a_line(text, tmp_path, stack, capsys):
+    config = write(tmp_path / "broken.yaml", text)
+    points = write(tmp_path / "p.csv", "frame,row,column\n0,1,2\n")
+    out = str(tmp_path / "labels.tif")
+
+    command = ["track", str(stack), "--points", str(points), "--out", out, "--model", str(config)]
+    status = main(command)
+
+    assert status == 2
+    assert "napari-sam2: " in (told := capsys.readouterr().err)
+    assert "broken.yaml" in told or "SAM2Config" in told
+
+
+@pytest.mark.parametrize(
+    "error", [torch.OutOfMemoryError("CUDA out of memory.\nAdvice"), MemoryError()]
+)
+def test_lack_of_memory_is_told_in_a_line(error, tmp_path, tiny, stack, monkeypatch, capsys):
+    points = write(tmp_path / "points.csv", "frame,row,column\n0,30,40\n")
+
+    def fail(*args):
+        raise error
+
+    monkeypatch.setattr(FrameSource, "read", fail)
+    out = str(tmp_path / "labels.tif")
+    command = ["track", str(stack), "--points", str(points), "--out", out, *tiny]
+    status = main(command)
+
+    assert status == 2
+    told = capsys.readouterr().err.splitlines()[-1]
+    assert re.fullmatch(r"napari-sam2: .*[mM]emory.*--traceback.*", told)
+    with pytest.raises(type(error)):
+        main(["--traceback", *command])
+
+
+def test_mistakes_of_ours_are_not_hidden(monkeypatch, tmp_path, tiny, stack):
+    points = write(tmp_path / "points.csv", "frame,row,column\n0,30,40\n")
+
+    def fail(*args):
+        raise TypeError("a mistake of ours")
+
+    monkeypatch.setattr(FrameSource, "read", fail)
+    out = str(tmp_path / "labels.tif")
+
+    with pytest.raises(TypeError, match="of ours"):
+        main(["track", str(stack), "--points", str(points), "--out", out, *tiny])
 
 
 def test_points_without_object_column_are_an_object_each(tmp_path):
@@ -69,10 +214,38 @@ def test_rows_with_a_second_corner_are_boxes(tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("positive", "expected"),
+    [("0", False), ("0.0", False), ("false", False), ("", True), ("1", True)],
+)
+def test_sign_is_read_in_any_spelling(positive, expected, tmp_path):
+    path = write(tmp_path / "p.csv", f"frame,row,column,positive\n0,1,2,{positive}\n")
+
+    assert read_prompts(path) == {"object 1": {0: [PointPrompt(0, 1, 2, expected)]}}
+
+
+def test_tables_that_write_whole_numbers_with_a_point_are_read(tmp_path):
+    path = write(tmp_path / "p.csv", "object,frame,row,column\n3.0,2.0,1,2\nleft,0,4,5\n")
+
+    prompts = read_prompts(path)
+
+    assert prompts == {3: {2: [PointPrompt(2, 1, 2)]}, "left": {0: [PointPrompt(0, 4, 5)]}}
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         ("frame,row\n0,1\n", "no column 'column'"),
-        ("frame,row,column\n0,1,2\n0,x,2\n", "line 3: could not convert"),
+        ("frame,row,column\n0,1,2\n0,x,2\n", "line 3: row is 'x'; it must be a number"),
+        ("frame,row,column\n0.5,1,2\n", "line 2: frame is 0.5; it must be a whole number"),
+        ("frame,row,column\n0,1\n", "line 2: column is missing"),
+        ("frame,row,column,positive\n0,1,2,maybe\n", "line 2: 'positive' must be 1 or 0"),
+        ("frame,row,column,row1\n0,1,2,9\n", "only one of the columns 'row1' and 'column1'"),
+        ("frame,row,column,row1,column1\n0,1,2,9,\n", "line 2: column1 is missing"),
+        ("frame,row,column,row1,column1\n0,1,2,,9\n", "line 2: row1 is missing"),
+        ("frame,row,column,row1,column1,positive\n0,1,2,8,9,0\n", "box cannot be negative"),
+        ("frame,row,column,object\n0,1,2,left\n0,1,2,\n", "line 3: object is missing"),
+        ("frame,row,column,object\n0,1,2,0\n", "no room for 0"),
+        ("", "no column 'frame'"),
         ("frame,row,column\n", "no points in it"),
         ("frame,row,column,row1,column1\n0,1,2,1,9\n", "line 2: A box needs an extent"),
     ],
@@ -109,9 +282,40 @@ def test_evaluate_prints_a_line_a_set_and_writes_every_score(tmp_path, tiny, blo
 
     out = capsys.readouterr().out
     assert status == 0
-    assert re.search(r"^blobs +4 +\d\.\d{3} +\d\.\d{3} +1\.000 +1\.000$", out, re.MULTILINE)
+    assert re.search(r"blobs +4 +\d\.\d{3} +\d\.\d{3} +1\.000 +1\.000$", out, re.MULTILINE)
+    assert re.search(r"only those on which an object is annotated", out)
     assert re.search(r"01 +2 objects, 3 frames: mean IoU \d\.\d{3}", out)
     assert len(scores.read_text().splitlines()) == 5
+
+
+def test_set_that_cannot_be_measured_holds_up_no_other(tmp_path, tiny, blobs, capsys):
+    sets = [tmp_path / name / "blobs" for name in ("one", "torn", "empty", "other")]
+    for folder in sets:
+        folder.mkdir(parents=True)
+        if folder != sets[2]:
+            tifffile.imwrite(folder / "images.tif", blobs[0])
+            tifffile.imwrite(folder / "labels.tif", blobs[1])
+    (sets[1] / "labels.tif").write_text("torn")
+    scores = tmp_path / "scores.csv"
+
+    options = ["--frames", "2", "--track", "1", "--csv", str(scores)]
+    status = main(["evaluate", *map(str, sets), *options, *tiny])
+
+    out, err = capsys.readouterr()
+    assert status == 2
+    assert [str(folder) for folder in sets if f"{folder}: " in err] == [*map(str, sets[1:3])]
+    for folder in (sets[0], sets[3]):
+        assert re.search(rf"^{folder} +4 ", out, re.MULTILINE), "sets of one name are kept apart"
+        assert re.search(rf"^{folder} +2 objects, 1 frames", out, re.MULTILINE)
+    with scores.open() as file:
+        assert {row["set"] for row in csv.DictReader(file)} == {str(sets[0]), str(sets[3])}
+
+
+def test_train_refuses_a_device_that_is_not_there(tmp_path, capsys):
+    status = main(["train", "nano", "--out", str(tmp_path / "run"), "--device", "cuda:99"])
+
+    assert status == 2
+    assert "'cuda:99' cannot be used here" in capsys.readouterr().err
 
 
 def test_demo_writes_its_results_and_says_where(tmp_path, tiny, monkeypatch, capsys):

@@ -1,10 +1,22 @@
+import errno
+import mmap
+import os
+
 import numpy as np
 import pytest
 import tifffile
 import zarr
 from PIL import Image
 
-from napari_sam2.exports import label_file, overlay, read_stack, save_animation, save_picture
+from napari_sam2 import exports
+from napari_sam2.exports import (
+    check_label_path,
+    label_file,
+    overlay,
+    read_stack,
+    save_animation,
+    save_picture,
+)
 
 
 @pytest.mark.parametrize("kind", ["plain.tif", "packed.tif", "stack.npy", "stack.zarr"])
@@ -33,6 +45,57 @@ def test_picture_is_opened(tmp_path):
     assert np.array_equal(read_stack(tmp_path / "picture.png"), picture)
 
 
+def test_array_in_a_zarr_group_is_opened(tmp_path, blobs):
+    group = zarr.open_group(tmp_path / "group.zarr", mode="w")
+    group.create_array("0", data=blobs[0])
+
+    assert np.array_equal(read_stack(tmp_path / "group.zarr" / "0")[:], blobs[0])
+
+
+def test_palettes_are_read_as_their_colours(tmp_path):
+    picture = Image.new("P", (8, 9))
+    picture.putpalette([0, 0, 0, 200, 100, 50])
+    picture.putpixel((3, 2), 1)
+    picture.save(tmp_path / "picture.png")
+
+    read = read_stack(tmp_path / "picture.png")
+
+    assert read.shape == (9, 8, 3)
+    assert read[2, 3].tolist() == [200, 100, 50]
+
+
+@pytest.mark.parametrize(
+    ("mode", "channels"), [("LA", 4), ("CMYK", 3), ("L", None), ("I;16", None)]
+)
+def test_pictures_are_grey_or_rgb_or_rgba(mode, channels, tmp_path):
+    path = tmp_path / ("picture.png" if mode != "CMYK" else "picture.jpg")
+    Image.new(mode, (8, 9)).save(path)
+
+    assert read_stack(path).shape == ((9, 8) if channels is None else (9, 8, channels))
+
+
+def test_animation_is_a_stack_of_its_frames(tmp_path):
+    pictures = [np.full((9, 8, 3), value, np.uint8) for value in (0, 100, 200)]
+    save_animation(tmp_path / "film.gif", pictures)
+
+    assert np.array_equal(read_stack(tmp_path / "film.gif"), pictures)
+
+
+def test_tiff_by_another_name_is_read_whole(tmp_path, blobs):
+    path = tmp_path / "stack.lsm"
+    tifffile.imwrite(path, blobs[0].astype(np.uint16) * 100, photometric="minisblack")
+
+    assert np.array_equal(read_stack(path), blobs[0].astype(np.uint16) * 100)
+
+
+def test_picture_too_large_for_memory_is_refused_in_words(tmp_path, monkeypatch):
+    Image.new("L", (64, 64)).save(tmp_path / "large.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 1000)
+
+    with pytest.raises(ValueError, match=r"large\.png cannot be read as an image"):
+        read_stack(tmp_path / "large.png")
+
+
 def test_file_that_is_not_there_is_named(tmp_path):
     with pytest.raises(ValueError, match=r"no file .*missing\.tif"):
         read_stack(tmp_path / "missing.tif")
@@ -44,6 +107,11 @@ def test_file_of_something_else_is_named(name, tmp_path):
 
     with pytest.raises(ValueError, match=f"{name} cannot be read"):
         read_stack(tmp_path / name)
+
+
+def test_folder_of_something_else_is_named(tmp_path):
+    with pytest.raises(ValueError, match="cannot be read as an image"):
+        read_stack(tmp_path)
 
 
 def test_zarr_group_says_what_to_give(tmp_path):
@@ -71,14 +139,149 @@ def test_interrupted_labels_are_kept_beside(tmp_path):
     def write():
         with label_file(path, (3, 5, 6), np.dtype(np.uint16)) as labels:
             labels[0] = 7
-            labels.flush()
-            raise OSError("disk full")
+            raise KeyboardInterrupt
 
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(KeyboardInterrupt) as stopped:
         write()
 
+    partial = tmp_path / "labels.partial.tif"
     assert path.read_bytes() == b"yesterday's result"
-    assert tifffile.imread(tmp_path / "labels.partial.tif")[0, 0, 0] == 7
+    assert tifffile.imread(partial)[0, 0, 0] == 7
+    assert stopped.value.__notes__ == [f"The frames that were done are in {partial}."]
+
+
+def test_failure_before_anything_is_written_leaves_an_earlier_partial_file(tmp_path):
+    partial = tmp_path / "labels.partial.tif"
+    partial.write_bytes(b"yesterday's frames")
+
+    def fail():
+        with label_file(tmp_path / "labels.tif", (3, 5, 6), np.dtype(np.uint16)) as labels:
+            assert not labels[1].any()
+            raise ValueError("a prompt lies outside")
+
+    with pytest.raises(ValueError, match="outside") as failed:
+        fail()
+
+    assert partial.read_bytes() == b"yesterday's frames"
+    assert not hasattr(failed.value, "__notes__")
+
+
+def test_labels_are_let_go_of_before_they_get_their_name(tmp_path, monkeypatch):
+    # Windows renames no file that is mapped; everywhere, a map with users cannot be closed.
+    closed = []
+
+    class Map(mmap.mmap):
+        def close(self):
+            super().close()
+            closed.append(sorted(path.name for path in tmp_path.iterdir()))
+
+    monkeypatch.setattr(exports.mmap, "mmap", Map)
+    with label_file(tmp_path / "labels.tif", (3, 5, 6), np.dtype(np.uint16)) as labels:
+        labels[2, 1:3] = 4
+        plane = labels[2]
+
+    assert closed == [["labels.partial.tif"]]
+    assert plane.sum() == 4 * 2 * 6, "a copy, which outlives the file"
+
+
+@pytest.mark.parametrize("shape", [(3, 5, 6), (1, 5, 6), (2, 3, 4, 5), (7, 9)])
+def test_labels_have_the_shape_and_type_that_were_asked_for(shape, tmp_path):
+    expected = np.arange(np.prod(shape), dtype=np.uint16).reshape(shape)
+    with label_file(tmp_path / "labels.tif", shape, expected.dtype) as labels:
+        labels[...] = expected
+
+    assert np.array_equal(tifffile.imread(tmp_path / "labels.tif"), expected)
+
+
+@pytest.mark.parametrize("system", ["that reserves", "that does not"])
+def test_room_for_labels_is_taken_when_they_are_begun(system, tmp_path, monkeypatch):
+    if system == "that does not":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    path = tmp_path / "labels.tif"
+    with label_file(path, (30, 100, 100), np.dtype(np.uint16)) as labels:
+        labels[0] = 1
+        taken = (tmp_path / "labels.partial.tif").stat()
+        if not hasattr(taken, "st_blocks"):
+            pytest.skip("this system does not tell what room a file takes")
+
+        assert taken.st_blocks * 512 >= 30 * 100 * 100 * 2
+
+
+@pytest.mark.parametrize("system", ["that reserves", "that does not"])
+def test_full_disk_is_an_error_that_says_so_and_leaves_nothing(system, tmp_path, monkeypatch):
+    resource = pytest.importorskip("resource")
+    if system == "that does not":
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+
+    def write():
+        with label_file(tmp_path / "labels.tif", (30, 100, 100), np.dtype(np.uint16)) as labels:
+            labels[0] = 1
+
+    # The system lets no file grow past this: what a full disk does, without filling one.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100_000, limits[1]))
+    try:
+        with pytest.raises(OSError, match=r"no room for 0\.6 MiB of labels in .* free"):
+            write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folder_that_cannot_be_written_to_is_not_called_full(tmp_path, monkeypatch):
+    def refuse(*args, **kwargs):
+        raise PermissionError(errno.EACCES, "Permission denied", "labels.partial.tif")
+
+    monkeypatch.setattr(tifffile, "imwrite", refuse)
+
+    with (
+        pytest.raises(PermissionError, match="Permission denied"),
+        label_file(tmp_path / "labels.tif", (3, 5, 6), np.dtype(np.uint16)),
+    ):
+        pass
+
+
+@pytest.mark.parametrize("link", [False, True])
+def test_labels_are_not_written_over_what_they_are_made_from(link, tmp_path):
+    stack = target = tmp_path / "stack.tif"
+    stack.write_bytes(b"")
+    if link:
+        target = tmp_path / "other.tif"
+        os.link(stack, target)
+
+    with pytest.raises(ValueError, match=r"would overwrite .*stack\.tif"):
+        check_label_path(target, [tmp_path / "points.csv", stack])
+
+
+def test_partial_labels_are_not_written_over_the_stack(tmp_path):
+    stack = tmp_path / "cells.partial.tif"
+    stack.write_bytes(b"")
+
+    with pytest.raises(ValueError, match=r"would overwrite .*cells\.partial\.tif"):
+        check_label_path(tmp_path / "cells.tif", [stack])
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("labels.png", r"ends in \.tif"),
+        ("points.csv", r"ends in \.tif"),
+        ("nowhere/labels.tif", "no folder .*nowhere"),
+        ("folder.tif", "is a folder"),
+    ],
+)
+def test_labels_go_into_a_tiff_in_a_folder(name, message, tmp_path):
+    (tmp_path / "folder.tif").mkdir()
+
+    with pytest.raises(ValueError, match=message):
+        check_label_path(tmp_path / name, [])
+
+
+def test_existing_labels_may_be_replaced(tmp_path):
+    (tmp_path / "labels.TIFF").write_bytes(b"")
+
+    check_label_path(tmp_path / "labels.TIFF", [tmp_path / "stack.tif"])
 
 
 def test_overlay_tints_objects_and_leaves_the_rest():

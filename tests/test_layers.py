@@ -267,8 +267,9 @@ def test_prompts_without_features_are_positive_and_of_the_current_object(image):
     assert read(points, image, object_id=9) == {9: {0: (PointPrompt(0, 1, 1),)}}
 
 
-def test_missing_values_are_read_like_missing_features(image):
-    points = Points([[0, 1, 1]], features={"object": [np.nan]}, **alignment(image))
+@pytest.mark.parametrize("missing", [np.nan, None])
+def test_missing_values_are_read_like_missing_features(image, missing):
+    points = Points([[0, 1, 1]], features={"object": [missing]}, **alignment(image))
 
     assert list(read(points, image, object_id=9)) == [9]
 
@@ -276,7 +277,28 @@ def test_missing_values_are_read_like_missing_features(image):
 def test_feature_that_is_no_number_names_the_layer(image):
     points = Points([[0, 1, 1]], features={"object": ["cell"]}, name="mine", **alignment(image))
 
-    with pytest.raises(ValueError, match="'object' of 'mine' must hold ints"):
+    with pytest.raises(ValueError, match="'object' of 'mine': An object has a whole number"):
+        read(points, image)
+
+
+@pytest.mark.parametrize("number", [3, 3.0, "3"])
+def test_objects_are_whole_numbers_in_any_spelling(image, number):
+    points = Points([[0, 1, 1]], features={"object": [number]}, **alignment(image))
+
+    assert list(read(points, image)) == [3]
+
+
+@pytest.mark.parametrize("positive", [False, 0, 0.0, "False", "no", "0"])
+def test_negative_is_read_in_any_spelling(image, positive):
+    points = Points([[0, 1, 1]], features={"positive": [positive]}, **alignment(image))
+
+    assert not read(points, image)[1][0][0].positive
+
+
+def test_sign_that_says_neither_is_refused(image):
+    points = Points([[0, 1, 1]], features={"positive": ["maybe"]}, name="mine", **alignment(image))
+
+    with pytest.raises(ValueError, match=r"'positive' of 'mine': .* got 'maybe'"):
         read(points, image)
 
 

@@ -10,6 +10,8 @@ from napari_sam2.prompts import (
     MaskPrompt,
     ObjectMask,
     PointPrompt,
+    parse_object_id,
+    parse_positive,
 )
 
 finite = st.floats(-1e6, 1e6)
@@ -42,6 +44,33 @@ def test_coordinates_must_be_finite(bad):
         PointPrompt(0, 1.0, bad)
     with pytest.raises(ValueError, match="finite"):
         BoxPrompt(0, 1.0, 2.0, bad, 4.0)
+
+
+@pytest.mark.parametrize("value", [True, 1, 1.0, np.True_, "1", " True", "YES", "positive"])
+def test_positive_is_read_in_any_spelling(value):
+    assert parse_positive(value) is True
+
+
+@pytest.mark.parametrize("value", [False, 0, 0.0, np.False_, "0.0", "false", "No", "negative"])
+def test_negative_is_read_in_any_spelling(value):
+    assert parse_positive(value) is False
+
+
+@pytest.mark.parametrize("value", ["", "maybe", 2, 0.5, None, float("nan")])
+def test_signs_that_say_neither_are_refused(value):
+    with pytest.raises(ValueError, match="must be 1 or 0, or true or false"):
+        parse_positive(value)
+
+
+@pytest.mark.parametrize("value", [7, 7.0, "7", np.uint8(7), " 7.0"])
+def test_object_numbers_are_read_in_any_spelling(value):
+    assert parse_object_id(value) == 7
+
+
+@pytest.mark.parametrize("value", ["left", 7.5, "", None, float("inf")])
+def test_object_numbers_are_whole(value):
+    with pytest.raises(ValueError, match="whole number"):
+        parse_object_id(value)
 
 
 def test_mask_prompt_takes_labels_for_true():

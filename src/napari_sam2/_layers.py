@@ -14,7 +14,15 @@ from napari.utils.transforms import Affine
 from skimage.draw import polygon2mask
 
 from napari_sam2.predictors.frames import View
-from napari_sam2.prompts import BoxPrompt, FrameMasks, MaskPrompt, PointPrompt, Prompt
+from napari_sam2.prompts import (
+    BoxPrompt,
+    FrameMasks,
+    MaskPrompt,
+    PointPrompt,
+    Prompt,
+    parse_object_id,
+    parse_positive,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -200,13 +208,15 @@ def column(layer: Points | Shapes, name: str, default: int | bool) -> list[Any]:
     """Read a feature of every point or shape; the default where it is missing."""
     if name not in layer.features:
         return [default] * len(layer.data)
-    convert = type(default)
+    parse = parse_positive if isinstance(default, bool) else parse_object_id
+    values = layer.features[name]
     try:
-        return [default if value != value else convert(value) for value in layer.features[name]]
-    except (TypeError, ValueError) as error:
-        raise ValueError(
-            f"The feature {name!r} of {layer.name!r} must hold {convert.__name__}s ({error})."
-        ) from error
+        return [
+            default if missing else parse(value)
+            for value, missing in zip(values, values.isna(), strict=True)
+        ]
+    except ValueError as error:
+        raise ValueError(f"The feature {name!r} of {layer.name!r}: {error}") from error
 
 
 def alignment(image: Image) -> dict[str, Any]:

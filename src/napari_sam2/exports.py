@@ -1,17 +1,23 @@
-"""Results as files: labels as TIFF, overlays as pictures and animations."""
+"""Stacks from files, results as files: labels as TIFF, overlays as pictures and animations."""
 
 from __future__ import annotations
 
+import errno
+import math
+import mmap
+import os
+import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import tifffile
-from PIL import Image
+from PIL import Image, ImageSequence
 from skimage.segmentation import find_boundaries
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
+    from io import BufferedRandom
     from pathlib import Path
 
     from napari_sam2.predictors.frames import ArrayLike
@@ -30,6 +36,13 @@ PALETTE = np.array(
     dtype=np.uint8,
 )
 
+LABEL_SUFFIXES = (".tif", ".tiff")
+#: Formats whose further pictures are frames of a film, rather than other versions of the first.
+FILMS = ("GIF", "PNG", "WEBP")
+CHUNK = 2**24  #: bytes written at once
+#: What systems say where a disk or a quota is full, or a file too large.
+NO_ROOM = {getattr(errno, name, errno.ENOSPC) for name in ("ENOSPC", "EDQUOT", "EFBIG")}
+
 
 def read_stack(path: Path) -> ArrayLike:
     """Open an image or a stack, without reading it where the format allows.
@@ -38,7 +51,8 @@ def read_stack(path: Path) -> ArrayLike:
     ----------
     path : Path
         A TIFF (mapped where it is not compressed), a ``.npy``, a zarr folder, or any
-        picture that scikit-image reads.
+        picture or animation that Pillow reads: (Y, X) or (T, Y, X), in colour with a last
+        axis more.
 
     Raises
     ------
@@ -48,15 +62,15 @@ def read_stack(path: Path) -> ArrayLike:
     if not path.exists():
         raise ValueError(f"There is no file {path}.")
     try:
-        if path.suffix == ".npy":
+        if path.is_dir():
+            return _open_zarr(path)
+        if path.suffix.lower() == ".npy":
             mapped: np.ndarray = np.load(path, mmap_mode="r")
             return mapped
-        if path.suffix == ".zarr":
-            return _open_zarr(path)
-        if path.suffix.lower() in {".tif", ".tiff"}:
+        if path.suffix.lower() in LABEL_SUFFIXES:
             return _open_tiff(path)
-        return np.asarray(Image.open(path))
-    except (OSError, tifffile.TiffFileError) as error:
+        return _read_picture(path)
+    except (OSError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path} cannot be read as an image: {error}") from error
 
 
@@ -75,9 +89,26 @@ def _open_zarr(path: Path) -> ArrayLike:
         raise ValueError("To read zarr folders: pip install zarr") from error
     array: Any = zarr.open(path, mode="r")
     if not hasattr(array, "shape"):
-        raise ValueError(f"{path} is a group of arrays; give the path of one of them.")
+        raise ValueError("it is a group of zarr arrays; give the path of one of them.")
     stack: ArrayLike = array
     return stack
+
+
+def _read_picture(path: Path) -> np.ndarray:
+    with Image.open(path) as picture:
+        if picture.format == "TIFF":  # by another name
+            return np.asarray(_open_tiff(path))
+        if picture.format in FILMS and getattr(picture, "n_frames", 1) > 1:
+            # Frames may come with palettes of their own.
+            frames = [np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(picture)]
+            return np.stack(frames)
+        if picture.mode == "P":  # numbers of colours, which mean nothing by themselves
+            return np.asarray(picture.convert("RGB"))
+        if picture.mode in {"LA", "PA", "La"}:
+            return np.asarray(picture.convert("RGBA"))
+        if picture.mode in {"CMYK", "YCbCr", "LAB", "HSV"}:
+            return np.asarray(picture.convert("RGB"))
+        return np.asarray(picture)
 
 
 def save_stack(path: Path, stack: np.ndarray) -> None:
@@ -86,19 +117,164 @@ def save_stack(path: Path, stack: np.ndarray) -> None:
     tifffile.imwrite(path, stack, photometric="minisblack", compression="zlib")
 
 
+class LabelFile:
+    """Labels in a TIFF, read and written in parts, in constant memory.
+
+    The file is made when it is first written to; until then all is background.
+
+    Parameters
+    ----------
+    path : Path
+    shape : sequence of int
+    dtype : np.dtype
+        Integers.
+    """
+
+    def __init__(self, path: Path, shape: Sequence[int], dtype: np.dtype) -> None:
+        self.path = path
+        self.shape = tuple(shape)
+        self.dtype = np.dtype(dtype)
+        self._mapping: mmap.mmap | None = None
+        self._array: np.ndarray | None = None  # of what is mapped
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        empty = np.broadcast_to(np.zeros((), self.dtype), self.shape)
+        # A copy: what refers to the mapping keeps it open.
+        return np.array((empty if self._array is None else self._array)[index])
+
+    def __setitem__(self, index: Any, values: np.ndarray) -> None:
+        self.open()[index] = values
+
+    @property
+    def is_open(self) -> bool:
+        """Whether there is a file."""
+        return self._array is not None
+
+    def open(self) -> np.ndarray:
+        """Make the file, in its full size, unless it is there.
+
+        Raises
+        ------
+        OSError
+            If there is no room for it.
+        """
+        if self._array is None:
+            offset = _make_labels(self.path, self.shape, self.dtype)
+            with self.path.open("r+b") as file:
+                self._mapping = mmap.mmap(file.fileno(), 0)
+            pixels = np.frombuffer(self._mapping, self.dtype, math.prod(self.shape), offset)
+            self._array = pixels.reshape(self.shape)
+        return self._array
+
+    def close(self) -> None:
+        """Write what is pending, and let go of the file."""
+        self._array = None
+        if self._mapping is not None:
+            self._mapping.flush()
+            # Windows renames no file that is still mapped.
+            self._mapping.close()
+            self._mapping = None
+
+
 @contextmanager
-def label_file(path: Path, shape: Sequence[int], dtype: np.dtype) -> Iterator[np.ndarray]:
+def label_file(path: Path, shape: Sequence[int], dtype: np.dtype) -> Iterator[LabelFile]:
     """Open a TIFF of labels to write frame by frame, in constant memory.
 
     The file has its name only once it is complete; before, and if writing fails, it lies
-    beside as ``*.partial.tif``.
+    beside as ``*.partial.tif``. What goes wrong inside is raised with a note that says so.
+
+    Raises
+    ------
+    OSError
+        If there is no room for it; nothing is left then.
     """
-    partial = path.with_suffix(".partial.tif")
-    labels = tifffile.memmap(partial, shape=tuple(shape), dtype=dtype, photometric="minisblack")
-    yield labels
-    labels.flush()
-    del labels
-    partial.replace(path)
+    labels = LabelFile(partial_path(path), shape, dtype)
+    try:
+        yield labels
+    except BaseException as error:
+        if labels.is_open:
+            labels.close()
+            error.add_note(f"The frames that were done are in {labels.path}.")
+        raise
+    labels.open()
+    labels.close()
+    labels.path.replace(path)
+
+
+def partial_path(path: Path) -> Path:
+    """Give the name that a file of labels has until it is complete."""
+    return path.with_suffix(".partial.tif")
+
+
+def check_label_path(path: Path, sources: Iterable[Path]) -> None:
+    """Refuse to write labels where nobody would look for them, or over what they are made from.
+
+    Parameters
+    ----------
+    path : Path
+        Where labels are to go.
+    sources : iterable of Path
+        Files and folders that are read.
+
+    Raises
+    ------
+    ValueError
+        The message says what to give instead.
+    """
+    if path.suffix.lower() not in LABEL_SUFFIXES:
+        raise ValueError(f"Labels are written as TIFF; give a name that ends in .tif, not {path}.")
+    if not path.parent.is_dir():
+        raise ValueError(f"There is no folder {path.parent} to write {path.name} into.")
+    if path.is_dir():
+        raise ValueError(f"{path} is a folder; give the name of a file to write.")
+    for target in (path, partial_path(path)):
+        for source in sources:
+            if target.exists() and source.exists() and target.samefile(source):
+                raise ValueError(f"Writing {path} would overwrite {source}; give another name.")
+
+
+def _make_labels(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> int:
+    """Make a TIFF of background; give the position of its first pixel in the file."""
+    size = dtype.itemsize * math.prod(shape)
+    try:
+        written = tifffile.imwrite(
+            path, shape=shape, dtype=dtype, photometric="minisblack", returnoffset=True
+        )
+        offset, _ = cast("tuple[int, int]", written)
+        _reserve(path, offset, size)
+    except OSError as error:
+        path.unlink(missing_ok=True)
+        if error.errno not in NO_ROOM:
+            raise
+        free = shutil.disk_usage(path.parent).free
+        raise OSError(
+            f"There is no room for {size / 2**20:.1f} MiB of labels in {path.absolute().parent}, "
+            f"which has {free / 2**20:.1f} MiB free ({error.strerror}). Make room, or write them "
+            "elsewhere."
+        ) from error
+    return offset
+
+
+def _reserve(path: Path, offset: int, size: int) -> None:
+    """Take room on the disk.
+
+    Where a file with holes is mapped, and the disk is full when one is written to, the system
+    kills the program.
+    """
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), offset, size)
+        except (AttributeError, OSError) as error:
+            if isinstance(error, OSError) and error.errno in NO_ROOM:
+                raise
+            # Not every system can, and not on every kind of disk.
+            _write_zeros(file, offset, size)
+
+
+def _write_zeros(file: BufferedRandom, offset: int, size: int) -> None:
+    file.seek(offset)
+    for begin in range(0, size, CHUNK):
+        file.write(bytes(min(CHUNK, size - begin)))
 
 
 def overlay(frame: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -12,6 +12,9 @@ import numpy as np
 
 CERTAIN = 10.0  #: logit of what the user gave as a mask
 
+_POSITIVE = {"1", "1.0", "true", "t", "yes", "y", "positive", "+"}
+_NEGATIVE = {"0", "0.0", "false", "f", "no", "n", "negative", "-"}
+
 
 @dataclass(frozen=True, slots=True)
 class PointPrompt:
@@ -165,6 +168,38 @@ class Candidates:
     def best(self) -> ObjectMask:
         """The mask that is taken."""
         return self.masks[0]
+
+
+def parse_positive(value: object) -> bool:
+    """Read whether a prompt is positive, from a table or a file: a truth value, number or word.
+
+    Raises
+    ------
+    ValueError
+        If it is none of those that are known.
+    """
+    word = str(value).strip().lower()
+    for known, meaning in ((_POSITIVE, True), (_NEGATIVE, False)):
+        if word in known:
+            return meaning
+    raise ValueError(f"'positive' must be 1 or 0, or true or false; got {value!r}.")
+
+
+def parse_object_id(value: object) -> int:
+    """Read an object's number, from a table or a file: 3, 3.0 and "3" are the same.
+
+    Raises
+    ------
+    ValueError
+        If it is not a whole number.
+    """
+    try:
+        number = float(str(value))
+    except ValueError:
+        number = math.nan
+    if not number.is_integer():
+        raise ValueError(f"An object has a whole number; got {value!r}.")
+    return int(number)
 
 
 def _check_finite(what: str, *values: float) -> None:

@@ -141,6 +141,15 @@ def test_whole_takes_all_labels_for_one_object(tiny_model, sequence_folder):
     assert [s.object_id for s in scores] == [1, 1]
 
 
+def test_labels_of_another_shape_than_their_image_are_named(images_folder, sequence_folder, blobs):
+    tifffile.imwrite(images_folder / "labels" / "image1.tif", blobs[1][0, :50])
+    with pytest.raises(ValueError, match=r"image1 is of shape \(96, 128\), .* \(50, 128\)"):
+        list(read_frames(images_folder))
+    tifffile.imwrite(sequence_folder / "01" / "labels.tif", blobs[1][:5])
+    with pytest.raises(ValueError, match=r"01 is of shape \(8, 96, 128\)"):
+        find_sequences(sequence_folder)[0].read()
+
+
 def test_folder_without_annotations_says_what_was_expected(tiny_model, tmp_path):
     with pytest.raises(ValueError, match="expected images/ beside labels/"):
         list(

@@ -39,11 +39,17 @@ class Sequence:
     folder: Path
 
     def read(self) -> tuple[np.ndarray, np.ndarray]:
-        """Give images (T, Y, X) and labels (T, Y, X)."""
-        return (
-            tifffile.imread(self.folder / "images.tif"),
-            tifffile.imread(self.folder / "labels.tif"),
-        )
+        """Give images (T, Y, X) and labels (T, Y, X).
+
+        Raises
+        ------
+        ValueError
+            If their shapes differ.
+        """
+        images = tifffile.imread(self.folder / "images.tif")
+        labels = tifffile.imread(self.folder / "labels.tif")
+        _check_shapes(self.name, images, labels)
+        return images, labels
 
 
 def find_sequences(folder: Path) -> list[Sequence]:
@@ -69,12 +75,18 @@ def read_frames(
         Stems of the images to read; all unless given.
     per_sequence : int
         Frames of each sequence, at most.
+
+    Raises
+    ------
+    ValueError
+        If labels do not have the shape of their image.
     """
     for path in sorted((folder / "images").glob("*")):
         truth = folder / "labels" / f"{path.stem}.tif"
         if truth.is_file() and (only is None or path.stem in only):
-            image = imread(path)
-            yield AnnotatedFrame(path.stem, image, tifffile.imread(truth), View())
+            image, labels = imread(path), tifffile.imread(truth)
+            _check_shapes(path.stem, image, labels)
+            yield AnnotatedFrame(path.stem, image, labels, View())
     for sequence in find_sequences(folder):
         images, labels = sequence.read()
         view = View(contrast_limits=FrameSource(images).contrast_limits)
@@ -82,3 +94,9 @@ def read_frames(
         for index in np.linspace(0, len(images) - 1, count).round().astype(int):
             if labels[index].any():
                 yield AnnotatedFrame(f"{sequence.name}/{index}", images[index], labels[index], view)
+
+
+def _check_shapes(name: str, image: np.ndarray, labels: np.ndarray) -> None:
+    """Refuse labels of another shape than their image, colour aside."""
+    if labels.shape != image.shape[: labels.ndim] or image.ndim - labels.ndim not in {0, 1}:
+        raise ValueError(f"{name} is of shape {image.shape}, but its labels of {labels.shape}.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,12 +13,17 @@ from napari_sam2.evaluation.segmentation import ObjectScore, score_frames
 from napari_sam2.evaluation.tracking import score_tracking
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
     from pathlib import Path
 
     from napari_sam2.evaluation.datasets import AnnotatedFrame
     from napari_sam2.predictors.image import ImagePredictor
 
+#: What the numbers of `tracking_summary` mean.
+TRACKING_RULE = (
+    "Objects are followed from their boxes on the first frame; the mean is over the frames after "
+    "it, and counts only those on which an object is annotated."
+)
 HEADER = f"{'set':<28} {'objects':>7} {'click':>7} {'box':>7} {'otsu click':>11} {'otsu box':>9}"
 
 
@@ -29,6 +34,55 @@ class EvaluationOptions:
     only: frozenset[str] | None = None  #: stems of images; all unless given
     whole: bool = False  #: whether all labels of an image are one object
     frames: int = 10  #: of each sequence, at most
+    tracked: int = 0  #: frames that objects are followed for in each sequence; 0 is not at all
+
+
+@dataclass(slots=True)
+class Report:
+    """What came of a number of sets, by their folders' paths."""
+
+    scores: dict[str, list[ObjectScore]] = field(default_factory=dict)
+    failures: list[str] = field(default_factory=list)  #: why a set was not measured
+
+
+def measure(
+    predictor: ImagePredictor,
+    folders: Iterable[Path],
+    options: EvaluationOptions,
+    results: Report,
+) -> Iterator[str]:
+    """Measure set after set, and tell of each in a line; one that fails holds up no other.
+
+    Parameters
+    ----------
+    predictor : ImagePredictor
+    folders : iterable of Path
+    options : EvaluationOptions
+    results : Report
+        Scores and failures are added to it.
+
+    Yields
+    ------
+    str
+        A line to read.
+    """
+    folders = list(folders)
+    yield HEADER
+    for folder in folders:
+        try:
+            scores = list(segmentation_scores(predictor, folder, options))
+        except (ValueError, OSError) as error:
+            results.failures.append(f"{folder}: {error}")
+        else:
+            results.scores[str(folder)] = scores
+            yield summary(str(folder), scores)
+    if options.tracked:
+        yield TRACKING_RULE
+        for folder in folders:
+            try:
+                yield from tracking_summary(predictor, folder, options.tracked)
+            except (ValueError, OSError) as error:
+                results.failures.append(f"{folder}, followed: {error}")
 
 
 def segmentation_scores(
@@ -80,7 +134,8 @@ def tracking_summary(predictor: ImagePredictor, folder: Path, n_frames: int) -> 
         if scores:
             mean = np.mean([score.iou for score in scores])
             count = len({score.object_id for score in scores})
-            yield f"{sequence.name:<28} {count} objects, {n_frames} frames: mean IoU {mean:.3f}"
+            name = str(sequence.folder)
+            yield f"{name:<28} {count} objects, {n_frames} frames: mean IoU {mean:.3f}"
 
 
 def write_scores(path: Path, scores: dict[str, list[ObjectScore]]) -> None:
