@@ -240,34 +240,25 @@ def test_queue_goes_on_after_a_failure(listener, qtbot):
 
 
 def test_turns_go_in_the_order_they_are_asked_for():
-    turns, order, stop = Turns(), [], threading.Event()
-    inside = []
+    turns, order = Turns(), []
 
-    def hog():
-        while not stop.is_set():
-            with turns.take():
-                order.append("hog")
-                inside.append("hog")
-                time.sleep(0.002)
-                inside.remove("hog")
+    def ask(name):
+        with turns.take():
+            order.append(f"{name} begins")
+            time.sleep(0.01)
+            order.append(f"{name} ends")
 
-    def guest():
-        for _ in range(5):
-            with turns.take():
-                order.append("guest")
-                assert inside == []
+    guests = [threading.Thread(target=ask, args=[name]) for name in ("first", "second")]
+    with turns.take():
+        for guest in guests:
+            guest.start()
+            time.sleep(0.05)
+    ask("host")  # who lets go and asks again at once
+    for guest in guests:
+        guest.join(5)
 
-    threads = [threading.Thread(target=run) for run in (hog, guest)]
-    threads[0].start()
-    time.sleep(0.01)
-    threads[1].start()
-    threads[1].join(5)
-    stop.set()
-    threads[0].join(5)
-
-    since = order[order.index("guest") :]
-    assert order.count("guest") == 5
-    assert since.count("hog") <= 7
+    names = ("first", "second", "host")
+    assert order == [f"{name} {what}" for name in names for what in ("begins", "ends")]
 
 
 def test_a_turn_ends_with_an_error():
