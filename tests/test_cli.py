@@ -1,5 +1,6 @@
 import csv
 import re
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -321,8 +322,8 @@ def test_train_refuses_a_device_that_is_not_there(tmp_path, capsys):
 def test_demo_writes_its_results_and_says_where(tmp_path, tiny, monkeypatch, capsys):
     from napari_sam2 import demo
 
-    make = demo.make_time_lapse
-    monkeypatch.setattr(demo, "make_time_lapse", lambda: make(n_frames=4, size=128))
+    make, short = demo.make_time_lapse, replace(demo.NUCLEI, n_frames=4, size=(128, 128))
+    monkeypatch.setattr(demo, "make_time_lapse", lambda: make(short))
     out = tmp_path / "results"
 
     status = main(["demo", "--out", str(out), *tiny])

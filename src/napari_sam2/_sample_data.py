@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import torch
-
-from napari_sam2.training.synthetic import Modality, SceneOptions, generate_scene
+from napari_sam2.demo import make_time_lapse
+from napari_sam2.training.synthetic import Modality, SceneOptions
 
 if TYPE_CHECKING:
     import numpy as np
@@ -31,6 +30,4 @@ def _time_lapse(
     options = SceneOptions(
         size=SIZE, n_frames=N_FRAMES, modality=modality, diameters=(28.0, 64.0), coverage=0.15
     )
-    scene = generate_scene(options, torch.Generator().manual_seed(seed))
-    images = (scene.images[:, 0] * 255).round().to(torch.uint8).numpy()
-    return [(images, {"name": name}, "image")]
+    return [(make_time_lapse(options, seed).images, {"name": name}, "image")]

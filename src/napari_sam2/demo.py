@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: Clicks on single coins of scikit-image's picture of Greek coins from Pompeii.
 COINS = ((50, 40), (50, 100), (115, 330), (190, 190), (260, 50), (265, 290))
 
+#: Fluorescent nuclei that drift, grow and divide.
+NUCLEI = SceneOptions(size=(320, 320), n_frames=20, modality=Modality.FLUORESCENCE)
 SEED = 3  #: of the generated time-lapse
 MIN_AREA = 150  #: pixels of the smallest object that is followed
 MAX_OBJECTS = 8  #: followed
@@ -38,10 +40,9 @@ class TimeLapse:
     labels: np.ndarray  #: (T, Y, X), int32
 
 
-def make_time_lapse(n_frames: int = 20, size: int = 320) -> TimeLapse:
-    """Generate fluorescent nuclei that drift, grow and divide; always the same."""
-    options = SceneOptions(size=(size, size), n_frames=n_frames, modality=Modality.FLUORESCENCE)
-    scene = generate_scene(options, torch.Generator().manual_seed(SEED), "cpu")
+def make_time_lapse(options: SceneOptions = NUCLEI, seed: int = SEED) -> TimeLapse:
+    """Generate microscopy that moves; always the same for the same options and seed."""
+    scene = generate_scene(options, torch.Generator().manual_seed(seed), "cpu")
     images = (scene.images[:, 0] * 255).round().to(torch.uint8)
     return TimeLapse(images.numpy(), scene.labels.numpy())
 
