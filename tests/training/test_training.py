@@ -19,7 +19,6 @@ from napari_sam2.training.dense import DenseHeads, dense_loss, dense_targets
 from napari_sam2.training.losses import LossWeights, decoder_loss, dice_loss, focal_loss, mask_iou
 from napari_sam2.training.simulate import boxes, corrections, first_clicks, pick_pixels
 
-
 needs_gpu = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no CUDA device"),
