@@ -253,6 +253,7 @@ def test_turns_go_in_the_order_they_are_asked_for():
         for guest in guests:
             guest.start()
             time.sleep(0.05)
+        assert order == []
     ask("host")  # who lets go and asks again at once
     for guest in guests:
         guest.join(5)
