@@ -76,7 +76,7 @@ class SampleStream(IterableDataset[Sample]):
             yield self._view(pool[below(len(pool), generator)], self.options.zoom, generator)
 
     def _generate(self, generator: torch.Generator) -> Sample:
-        edge = round(self.options.size * (1 + 0.25 * below(2, generator)))
+        edge = round(self.options.size * (1 + 0.5 * below(3, generator)))
         options = SceneOptions(size=(edge, edge), n_frames=self.options.n_frames)
         scene = generate_scene(options, generator, "cpu")
         return Sample((scene.images * 255).round().to(torch.uint8), scene.labels)

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari_sam2.model.mask_decoder import DecodedMasks
     from napari_sam2.training.datasets import Sample
 
-LOSS_STRIDE = 2  #: masks are compared at half the input's resolution
+LOSS_STRIDE = 4  #: masks are compared at the resolution the decoder gives them
 
 
 class StepResult(NamedTuple):
@@ -229,5 +229,5 @@ def _chosen_iou(decoded: DecodedMasks, ious: Tensor, *, single: bool) -> Tensor:
     return pick(ious, best_index(decoded.ious[:, 1:]) + 1).mean()
 
 
-def _target(masks: Tensor) -> Tensor:  # (N, H, W) -> (N, H / 2, W / 2)
+def _target(masks: Tensor) -> Tensor:  # (N, H, W) -> (N, H / 4, W / 4)
     return F.avg_pool2d(masks.float()[:, None], LOSS_STRIDE)[:, 0]

@@ -30,10 +30,12 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam2.model.config import SAM2Config
+    from napari_sam2.model.memory_attention import MemoryAttentionLayer
     from napari_sam2.model.memory_encoder import CXBlock
     from napari_sam2.training.recipe import Recipe, Stage
 
 WARM_UP = 200  #: steps over which the learning rate rises at the start of a stage
+NEARNESS = 1.7  #: of constant queries and keys: most attention falls within one token
 SMOOTHING = 0.98  #: of the numbers shown while training
 MAX_NON_FINITE = 50  #: steps in a row without a finite gradient, until a run gives up
 
@@ -344,7 +346,9 @@ def initialize(model: SAM2) -> None:
     memory encoder's blocks start at a tenth rather than a millionth of their strength,
     which only very long training makes up for. Where prompts and image look at each other
     in the decoder, queries and keys start alike, so that a click sees its own place from
-    the first step rather than any.
+    the first step rather than any. Memories are first looked for in the place they are
+    of: queries and keys start out constant, and rotated by position they agree where they
+    are near.
     """
     matrix = model.sam_prompt_encoder.pe_layer.get_buffer("positional_encoding_gaussian_matrix")
     scales = torch.tensor((1.0, 1.5, 2.5, 4.0)).repeat(-(-matrix.shape[1] // 4))
@@ -356,6 +360,10 @@ def initialize(model: SAM2) -> None:
         if isinstance(module, Attention) and module.q_proj.out_features < module.q_proj.in_features:
             module.q_proj.weight.mul_(2.5)
             module.k_proj.weight.copy_(module.q_proj.weight)
+    for layer in model.memory_attention.layers:
+        attention = cast("MemoryAttentionLayer", layer).cross_attn_image
+        nn.init.constant_(attention.q_proj.bias, NEARNESS)
+        nn.init.constant_(attention.k_proj.bias, NEARNESS)
     trunk = model.image_encoder.trunk
     nn.init.trunc_normal_(trunk.pos_embed, std=0.02)
     nn.init.trunc_normal_(trunk.pos_embed_window, std=0.02)
