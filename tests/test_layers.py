@@ -231,6 +231,13 @@ def test_model_sees_the_contrast_of_the_layer(image):
     assert (stack.view.contrast_limits, stack.view.gamma) == ((20.0, 120.0), 0.7)
 
 
+@pytest.mark.parametrize(("colormap", "inverted"), [("magenta", False), ("gray_r", True)])
+def test_model_sees_dark_on_bright_where_the_layer_does(image, colormap, inverted):
+    image.colormap = colormap
+
+    assert stack_of(image)[0].view.inverted is inverted
+
+
 def test_colour_is_seen_as_it_is():
     image = Image(np.zeros((12, 15, 3), np.uint8), rgb=True)
 

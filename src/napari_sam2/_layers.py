@@ -132,8 +132,14 @@ def read_stack(image: Image, dims: Dims, axis: int = 0) -> Stack:
         rgb=image.rgb,
         contrast_limits=limits,
         gamma=1.0 if image.rgb else float(image.gamma),
+        inverted=not image.rgb and _shows_low_bright(image),
     )
     return Stack(image, data, view)
+
+
+def _shows_low_bright(image: Image) -> bool:
+    first, last = image.colormap.map(np.array([0.0, 1.0]))[:, :3].sum(axis=1)
+    return bool(first > last)
 
 
 def go_to(image: Image, dims: Dims, at: Mapping[int, int]) -> None:

@@ -175,7 +175,8 @@ def _track(options: argparse.Namespace) -> None:
 
     from napari_sam2.exports import check_label_path, label_file, read_stack
     from napari_sam2.predictors.frames import FrameSource, View
-    from napari_sam2.session import LABEL_DTYPE, Session
+    from napari_sam2.labels import LABEL_DTYPE
+    from napari_sam2.session import Session
 
     check_label_path(options.out, [options.stack, options.points])
     stack, prompts = read_stack(options.stack), read_prompts(options.points)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2.labels import StackLabels
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
 
     from napari_sam2.predictors import SAM2
     from napari_sam2.predictors.frames import ArrayLike
-
-LABEL_DTYPE = np.dtype(np.uint16)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,7 +95,7 @@ class Session:
         self.settings = settings = settings or Settings()
         view = view or View()
         self.source = FrameSource(data, view if axis is None else replace(view, axis=axis))
-        self.labels = self._check_labels(labels)
+        self._labels = StackLabels(self.source, labels)
         # Ids are never used again, lest an answer meant for one object goes to another.
         self._highest_id = 0
         self._labels_numbered = labels is None  # whether theirs are below the highest id
@@ -109,6 +108,11 @@ class Session:
         )
         # A preview may be wanted while frames are being tracked in another thread.
         self._lock = RLock()
+
+    @property
+    def labels(self) -> Any:
+        """Every object where it was found: integers, the stack's shape without colour."""
+        return self._labels.array
 
     @property
     def n_frames(self) -> int:
@@ -136,7 +140,7 @@ class Session:
                 object_id = self._next_id()
             if object_id in self.objects:
                 raise ValueError(f"There is an object {object_id} already.")
-            if not 0 < object_id <= np.iinfo(self.labels.dtype).max:
+            if not 0 < object_id <= self._labels.largest_id:
                 raise ValueError(
                     f"Labels of type {self.labels.dtype} have no room for {object_id}."
                 )
@@ -166,7 +170,7 @@ class Session:
             known = self._known(object_id)
             self._tracker.remove(object_id)
             for frame in known.frames:
-                self._paint(frame, {object_id}, None)
+                self._labels.write(frame, {object_id}, None)
             del self.objects[object_id]
 
     def add_points(
@@ -373,33 +377,19 @@ class Session:
 
     def _write(self, masks: FrameMasks) -> None:
         ids = set(masks.object_ids) & self.objects.keys()
-        self._paint(masks.frame, ids, masks.labels(self.labels.dtype))
+        self._labels.write(masks.frame, ids, masks.labels(self.labels.dtype))
         for object_id in ids:
             self.objects[object_id].frames.add(masks.frame)
-
-    def _paint(self, frame: int, ids: set[int], found: np.ndarray | None) -> None:
-        """Replace objects on a frame; pixels of all others stay theirs."""
-        index = self.source.index(frame)
-        plane = np.array(self.labels[index])
-        wanted = np.array(sorted(ids), dtype=plane.dtype)
-        plane[np.isin(plane, wanted)] = 0
-        if found is not None:
-            free = (plane == 0) & np.isin(found, wanted)
-            plane[free] = found[free]
-        self.labels[index] = plane
 
     def _found(self, object_id: int, frame: int) -> np.ndarray | None:
         """Give an object's mask in the labels, if it was found on the frame."""
         if frame not in self._known(object_id).frames:
             return None
-        found: np.ndarray = np.asarray(self.labels[self.source.index(frame)]) == object_id
-        return found
+        return self._labels.mask(frame, object_id)
 
     def _next_id(self) -> int:
         if not self._labels_numbered:
-            frames = (self.source.index(frame) for frame in range(self.n_frames))
-            found = max(int(np.max(self.labels[index])) for index in frames)
-            self._highest_id = max(self._highest_id, found)
+            self._highest_id = max(self._highest_id, self._labels.highest())
             self._labels_numbered = True
         return self._highest_id + 1
 
@@ -407,21 +397,3 @@ class Session:
         if object_id not in self.objects:
             raise ValueError(f"There is no object {object_id}; there are {sorted(self.objects)}.")
         return self.objects[object_id]
-
-    def _check_labels(self, labels: Any) -> Any:
-        shape = self.source.label_shape
-        if labels is None:
-            return np.zeros(shape, dtype=LABEL_DTYPE)
-        if tuple(labels.shape) != shape or np.dtype(labels.dtype).kind not in "iu":
-            raise ValueError(
-                f"Labels must be integers of shape {shape}, got {labels.dtype} {labels.shape}."
-            )
-        flags = getattr(labels, "flags", None)
-        if not hasattr(labels, "__setitem__") or hasattr(labels, "dask"):
-            raise ValueError(
-                f"Labels must keep what is written into them; {type(labels).__name__} does not. "
-                "Give a numpy or zarr array."
-            )
-        if flags is not None and not flags.writeable:
-            raise ValueError("Labels cannot be written to: the array is read-only. Give a copy.")
-        return labels

@@ -104,6 +104,13 @@ def test_three_slices_of_a_volume_are_not_colour():
     assert FrameSource(np.zeros((9, 8, 3)), View(rgb=False)).shape == (8, 3)
 
 
+def test_inverted_images_are_shown_inverted():
+    data = np.array([[[100, 300] * 5] * 10], np.uint16)
+    source = FrameSource(data, View(contrast_limits=(100, 300), inverted=True))
+
+    assert source.read(0)[0, :2, 0].tolist() == [1, 0]
+
+
 def test_contrast_limits_and_gamma_are_what_the_model_sees():
     view = View(contrast_limits=(100, 300), gamma=2)
     frame = FrameSource(np.array([[50, 100, 200, 300, 900]], dtype=np.uint16), view).read(0)

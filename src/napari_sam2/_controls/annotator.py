@@ -105,7 +105,9 @@ class Annotator(QObject):
         self.results.show_labels(stack, session.labels)
         # What the session's model saw; where the image looks otherwise, it will see that.
         limits = stack.view.contrast_limits if source.rgb else source.contrast_limits
-        seen = replace(stack.view, contrast_limits=limits, gamma=source.gamma)
+        seen = replace(
+            stack.view, contrast_limits=limits, gamma=source.gamma, inverted=source.inverted
+        )
         task = Task(
             stack=replace(stack, view=seen),
             model=session.model,
@@ -305,6 +307,8 @@ class Annotator(QObject):
         low, high = source.contrast_limits
         if not source.rgb and low < high:
             looks |= {"contrast_limits": (low, high), "gamma": source.gamma}
+        if source.inverted:
+            looks["colormap"] = "gray_r"
         return self._viewer.add_image(source.data, name=name, multiscale=False, **looks)
 
     def _start_over(self, why: str = "") -> None:

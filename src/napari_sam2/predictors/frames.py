@@ -40,6 +40,7 @@ class View:
     rgb: bool | None = None  #: whether the last axis is colour; guessed unless given
     contrast_limits: tuple[float, float] | None = None  #: shown as black and white
     gamma: float = 1.0  #: exponent after the contrast limits, as in napari
+    inverted: bool = False  #: whether low values are shown bright
 
 
 class FrameSource:
@@ -82,6 +83,7 @@ class FrameSource:
         self.held = held
         self.seen = (seen[0], seen[1])
         self.gamma = view.gamma
+        self.inverted = view.inverted
         self._given_limits = view.contrast_limits
 
     @property
@@ -118,8 +120,8 @@ class FrameSource:
         Returns
         -------
         np.ndarray, shape (H, W, 3), float32
-            In [0, 1]: contrast limits and gamma applied, grey repeated, infinite and
-            missing values black or white.
+            In [0, 1]: contrast limits, gamma and inversion applied, grey repeated, infinite
+            and missing values black or white.
 
         Raises
         ------
@@ -135,6 +137,8 @@ class FrameSource:
         shown = np.nan_to_num(shown, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1)
         if self.gamma != 1:
             shown = shown**self.gamma
+        if self.inverted:
+            shown = 1 - shown
         if not self.rgb:
             shown = np.broadcast_to(shown[..., None], (*shown.shape, 3))
         return np.ascontiguousarray(shown, dtype=np.float32)

@@ -1,0 +1,90 @@
+"""The labels of a stack, written a frame and some objects at a time."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from napari_sam2.predictors.frames import FrameSource
+
+LABEL_DTYPE = np.dtype(np.uint16)
+
+
+class StackLabels:
+    """An array of labels beside a stack. What is in it already stays.
+
+    Parameters
+    ----------
+    source : FrameSource
+        The stack.
+    array : array-like, optional
+        Integers of the stack's shape without colour; numpy, memmap or zarr. In memory
+        unless given.
+
+    Raises
+    ------
+    ValueError
+        If the array has another shape, is not of integers, or cannot be written to.
+    """
+
+    def __init__(self, source: FrameSource, array: Any = None) -> None:
+        self._source = source
+        if array is None:
+            array = np.zeros(source.label_shape, dtype=LABEL_DTYPE)
+        else:
+            _check(array, source.label_shape)
+        self.array = array
+
+    @property
+    def largest_id(self) -> int:
+        """The largest id that the type of the array can hold."""
+        return int(np.iinfo(self.array.dtype).max)
+
+    def highest(self) -> int:
+        """Read through all frames for the highest id in use."""
+        frames = (self._source.index(frame) for frame in range(self._source.n_frames))
+        return max(int(np.max(self.array[index])) for index in frames)
+
+    def mask(self, frame: int, object_id: int) -> np.ndarray:
+        """Give one object on a frame; bool, (H, W)."""
+        found: np.ndarray = np.asarray(self.array[self._source.index(frame)]) == object_id
+        return found
+
+    def write(self, frame: int, ids: Collection[int], found: np.ndarray | None) -> None:
+        """Replace objects on a frame; pixels of all others stay theirs.
+
+        Parameters
+        ----------
+        frame : int
+        ids : collection of int
+            The objects.
+        found : np.ndarray, shape (H, W), integers, or None
+            Where they are now; other ids in it are not written. None takes them away.
+        """
+        index = self._source.index(frame)
+        plane = np.array(self.array[index])
+        wanted = np.array(sorted(ids), dtype=plane.dtype)
+        plane[np.isin(plane, wanted)] = 0
+        if found is not None:
+            free = (plane == 0) & np.isin(found, wanted)
+            plane[free] = found[free]
+        self.array[index] = plane
+
+
+def _check(array: Any, shape: tuple[int, ...]) -> None:
+    if tuple(array.shape) != shape or np.dtype(array.dtype).kind not in "iu":
+        raise ValueError(
+            f"Labels must be integers of shape {shape}, got {array.dtype} {array.shape}."
+        )
+    if not hasattr(array, "__setitem__") or hasattr(array, "dask"):
+        raise ValueError(
+            f"Labels must keep what is written into them; {type(array).__name__} does not. "
+            "Give a numpy or zarr array."
+        )
+    flags = getattr(array, "flags", None)
+    if flags is not None and not flags.writeable:
+        raise ValueError("Labels cannot be written to: the array is read-only. Give a copy.")
