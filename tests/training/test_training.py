@@ -16,6 +16,7 @@ from napari_sam2.training import steps, trainer
 from napari_sam2.training.augment import random_light, random_view
 from napari_sam2.training.datasets import Sample, SampleStream, StreamOptions
 from napari_sam2.training.dense import DenseHeads, dense_loss, dense_targets
+from napari_sam2.training.log import TrainingLog
 from napari_sam2.training.losses import LossWeights, decoder_loss, dice_loss, focal_loss, mask_iou
 from napari_sam2.training.simulate import boxes, corrections, first_clicks, pick_pixels
 
@@ -472,7 +473,7 @@ def test_training_moves_the_weights_and_their_average(recipe, tmp_path):
 
 
 def test_log_has_a_line_every_hundred_steps(tmp_path):
-    log = trainer._Log(tmp_path / "log.csv")
+    log = TrainingLog(tmp_path / "log.csv")
     log.add(steps.StepResult(torch.tensor(2.0), {"click": 0.5}))
     log.write("clicks", 100, 12.3, 0)
     log.write("clicks", 200, 24.6, 5)

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
 import math
 import pickle
 import time
 from contextlib import nullcontext
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save_file
@@ -19,9 +18,10 @@ from tqdm import tqdm
 
 from napari_sam2.model.config import load_config
 from napari_sam2.model.sam2 import SAM2
-from napari_sam2.model.transformer import Attention
 from napari_sam2.training.datasets import Sample, StreamOptions, batches
 from napari_sam2.training.dense import DenseHeads
+from napari_sam2.training.initialize import initialize
+from napari_sam2.training.log import TrainingLog
 from napari_sam2.training.steps import StepResult, dense_step, image_step, sequence_step
 
 if TYPE_CHECKING:
@@ -30,13 +30,9 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from napari_sam2.model.config import SAM2Config
-    from napari_sam2.model.memory_attention import MemoryAttentionLayer
-    from napari_sam2.model.memory_encoder import CXBlock
     from napari_sam2.training.recipe import Recipe, Stage
 
 WARM_UP = 200  #: steps over which the learning rate rises at the start of a stage
-NEARNESS = 1.7  #: of constant queries and keys: most attention falls within one token
-SMOOTHING = 0.98  #: of the numbers shown while training
 MAX_NON_FINITE = 50  #: steps in a row without a finite gradient, until a run gives up
 
 
@@ -199,7 +195,7 @@ class Trainer:
         self.average = {k: v.to(self.device) for k, v in self.average.items()}
         self.optimizer = optimizer = self._make_optimizer(stage)
         samples = self._samples(stage)
-        log = _Log(self.options.folder / "log.csv")
+        log = TrainingLog(self.options.folder / "log.csv")
         saved = time.monotonic()
         with tqdm(initial=self.step, total=stage.steps, desc=stage.name) as bar:
             while self.step < stage.steps:
@@ -312,61 +308,6 @@ class Trainer:
             nuclei_zoom=stage.nuclei_zoom,
         )
         return batches(options, stage.batch_size, self.options.workers)
-
-
-class _Log:
-    """Smoothed numbers, shown in the bar and written to a CSV file."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._values: dict[str, float] = {}
-
-    def add(self, result: StepResult) -> None:
-        for key, value in {"loss": float(result.loss.detach()), **result.metrics}.items():
-            last = self._values.get(key, value)
-            self._values[key] = SMOOTHING * last + (1 - SMOOTHING) * value
-
-    def shown(self) -> dict[str, str]:
-        return {key: f"{value:.3f}" for key, value in self._values.items()}
-
-    def write(self, stage: str, step: int, seconds: float, non_finite: int) -> None:
-        numbers = [f"{key}={value}" for key, value in self.shown().items()]
-        if non_finite:
-            numbers.append(f"non-finite={non_finite}")
-        with self._path.open("a", newline="", encoding="utf-8") as file:
-            csv.writer(file).writerow([stage, step, round(seconds), *numbers])
-
-
-@torch.no_grad()
-def initialize(model: SAM2) -> None:
-    """Start a model from scratch so that it learns quickly.
-
-    The Fourier features of positions get a mixture of scales: the published models' single
-    one blurs a click over 40 pixels, and learning to sharpen that takes a long time. The
-    memory encoder's blocks start at a tenth rather than a millionth of their strength,
-    which only very long training makes up for. Where prompts and image look at each other
-    in the decoder, queries and keys start alike, so that a click sees its own place from
-    the first step rather than any. Memories are first looked for in the place they are
-    of: queries and keys start out constant, and rotated by position they agree where they
-    are near.
-    """
-    matrix = model.sam_prompt_encoder.pe_layer.get_buffer("positional_encoding_gaussian_matrix")
-    scales = torch.tensor((1.0, 1.5, 2.5, 4.0)).repeat(-(-matrix.shape[1] // 4))
-    matrix.mul_(scales[: matrix.shape[1]])
-    for block in model.memory_encoder.fuser.layers:
-        cast("CXBlock", block).gamma.fill_(0.1)
-    for module in model.sam_mask_decoder.transformer.modules():
-        # Those with fewer channels inside look across; self-attention is left as it is.
-        if isinstance(module, Attention) and module.q_proj.out_features < module.q_proj.in_features:
-            module.q_proj.weight.mul_(2.5)
-            module.k_proj.weight.copy_(module.q_proj.weight)
-    for layer in model.memory_attention.layers:
-        attention = cast("MemoryAttentionLayer", layer).cross_attn_image
-        nn.init.constant_(attention.q_proj.bias, NEARNESS)
-        nn.init.constant_(attention.k_proj.bias, NEARNESS)
-    trunk = model.image_encoder.trunk
-    nn.init.trunc_normal_(trunk.pos_embed, std=0.02)
-    nn.init.trunc_normal_(trunk.pos_embed_window, std=0.02)
 
 
 def _fast_attention(device: torch.device) -> AbstractContextManager[None]:
