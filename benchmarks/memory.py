@@ -14,7 +14,7 @@ import psutil
 import tifffile
 
 from napari_sam2 import Session, View
-from napari_sam2.cli import DEFAULT_MODEL
+from napari_sam2.model.config import EMBEDDED_MODEL
 
 
 class DriftingDiscs:
@@ -50,7 +50,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=1000)
     parser.add_argument("--size", type=int, default=512)
     parser.add_argument("--objects", type=int, default=3)
-    parser.add_argument("--model", default=DEFAULT_MODEL)
+    parser.add_argument("--model", default=EMBEDDED_MODEL)
     options = parser.parse_args()
 
     stack = DriftingDiscs(options.frames, options.size, options.objects)

@@ -17,7 +17,7 @@ ALLOWED = {
     "prompts": set(),
     "predictors": CORE,
     "labels": {"predictors"},
-    "session": {"labels", "predictors", "prompts"},
+    "session": {"labels", "model", "predictors", "prompts"},
     "training": CORE | {"training"},
     "evaluation": CORE | {"evaluation"},
     "exports": {"predictors"},

@@ -10,6 +10,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from napari_sam2.model.config import EMBEDDED_MODEL
 from napari_sam2.prompts import BoxPrompt, PointPrompt, Prompt, parse_object_id, parse_positive
 
 if TYPE_CHECKING:
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
 
 #: Prompts of each object by frame; of a number, or a name.
 PromptTable = dict[int | str, dict[int, list[Prompt]]]
-
-DEFAULT_MODEL = "sam2.1_hiera_nano"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -59,7 +58,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     compute = argparse.ArgumentParser(add_help=False)
-    compute.add_argument("--model", default=DEFAULT_MODEL, help="config name or YAML file")
+    compute.add_argument("--model", default=EMBEDDED_MODEL, help="config name or YAML file")
     compute.add_argument("--checkpoint", type=Path, help="weights instead of the model's own")
     compute.add_argument("--device", help="cpu, cuda, mps; the fastest there is unless given")
     compute.add_argument("--precision", help="float32, bfloat16 or float16")
@@ -125,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
 def _demo(options: argparse.Namespace) -> None:
     from napari_sam2.demo import run_demo
 
-    session = run_demo(options.out, _checked_model(options), _settings(options), print)
+    session = run_demo(options.out, options.model, _settings(options), print)
     if options.show:
         _show(session)
 
@@ -147,19 +146,6 @@ def _settings(options: argparse.Namespace) -> Settings:
     )
 
 
-def _checked_model(options: argparse.Namespace) -> str:
-    """Give the model's name, if it has a config that can be read."""
-    import yaml
-
-    from napari_sam2.model.config import load_config
-
-    try:
-        load_config(options.model)
-    except (yaml.YAMLError, TypeError, AttributeError) as error:  # of what is no mapping, too
-        raise ValueError(f"{options.model} is not a model's config: {error}") from error
-    return str(options.model)
-
-
 def _held(text: str) -> tuple[int, int]:
     axis, _, position = text.partition("=")
     try:
@@ -174,13 +160,13 @@ def _track(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
     from napari_sam2.exports import check_label_path, label_file, read_stack
-    from napari_sam2.predictors.frames import FrameSource, View
     from napari_sam2.labels import LABEL_DTYPE
+    from napari_sam2.predictors.frames import FrameSource, View
     from napari_sam2.session import Session
 
     check_label_path(options.out, [options.stack, options.points])
     stack, prompts = read_stack(options.stack), read_prompts(options.points)
-    model, view = _checked_model(options), View(axis=options.axis, held=dict(options.hold))
+    model, view = options.model, View(axis=options.axis, held=dict(options.hold))
     shape = FrameSource(stack, view).label_shape
     with label_file(options.out, shape, LABEL_DTYPE) as labels:
         session = Session(stack, model, view=view, settings=_settings(options), labels=labels)
@@ -298,7 +284,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise ValueError(f"The recipe {options.kept_out_of} keeps no images out.")
     device = choose_device(options.device)
     predictor = ImagePredictor(
-        load_model(_checked_model(options), options.checkpoint, device=device),
+        load_model(options.model, options.checkpoint, device=device),
         precision=choose_precision(options.precision, device),
     )
     measured = report.EvaluationOptions(

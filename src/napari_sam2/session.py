@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.labels import StackLabels
+from napari_sam2.model.config import EMBEDDED_MODEL
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
@@ -85,7 +86,7 @@ class Session:
     def __init__(
         self,
         data: ArrayLike,
-        model: str | Path | SAM2 = "sam2.1_hiera_nano",
+        model: str | Path | SAM2 = EMBEDDED_MODEL,
         axis: int | None = None,
         *,
         view: View | None = None,

@@ -44,6 +44,15 @@ def test_unknown_config_names_those_there_are():
         load_config("sam2_huge")
 
 
+@pytest.mark.parametrize("text", ["- a list", "name: [", "name: lacks a checkpoint"])
+def test_file_that_is_no_config_is_named(tmp_path, text):
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+
+    with pytest.raises(ValueError, match=r"mine\.yaml cannot be read as a model config"):
+        load_config(path)
+
+
 @pytest.mark.parametrize("data", [{"depth": 3}, {"hiera": {"depth": 3}}])
 def test_unknown_key_is_an_error(data):
     with pytest.raises(ValueError, match=r"has no \['depth'\]"):

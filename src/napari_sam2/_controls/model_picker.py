@@ -9,14 +9,12 @@ from qtpy.QtWidgets import QComboBox, QLabel, QWidget
 
 from napari_sam2._controls.forms import Form
 from napari_sam2.model.checkpoint import cache_folder, find_checkpoint
-from napari_sam2.model.config import config_names, load_config
+from napari_sam2.model.config import EMBEDDED_MODEL, config_names, load_config
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QStandardItem, QStandardItemModel
 
     from napari_sam2.model.sam2 import SAM2
-
-EMBEDDED = "sam2.1_hiera_nano"  #: comes with the package
 
 
 class ModelPicker(QWidget):
@@ -46,7 +44,7 @@ class ModelPicker(QWidget):
         form = Form(self)
         form.add("Model", self.names)
         form.add("Device", self._device)
-        for name in sorted(config_names(), key=lambda name: (name != EMBEDDED, name)):
+        for name in sorted(config_names(), key=lambda name: (name != EMBEDDED_MODEL, name)):
             self._offer(name)
         self._choose_first()
         if model is not None:

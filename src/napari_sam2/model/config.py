@@ -12,6 +12,9 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
 
+EMBEDDED_MODEL = "sam2.1_hiera_nano"  #: comes with the package
+
+
 @dataclass(frozen=True, kw_only=True)
 class HieraConfig:
     """Shape of the image trunk. One entry per stage unless stated."""
@@ -121,4 +124,7 @@ def load_config(name: str | Path) -> SAM2Config:
         raise ValueError(
             f"There is no config {str(name)!r}. Choose one of {config_names()} or give a YAML file."
         )
-    return SAM2Config.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    try:
+        return SAM2Config.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+        raise ValueError(f"{path} cannot be read as a model config: {error}") from error
