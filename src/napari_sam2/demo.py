@@ -27,7 +27,7 @@ COINS = ((50, 40), (50, 100), (115, 330), (190, 190), (260, 50), (265, 290))
 
 #: Fluorescent nuclei that drift, grow and divide.
 NUCLEI = SceneOptions(size=(320, 320), n_frames=20, modality=Modality.FLUORESCENCE)
-SEED = 3  #: of the generated time-lapse
+SEED = 4  #: of the generated time-lapse
 MIN_AREA = 150  #: pixels of the smallest object that is followed
 MAX_OBJECTS = 8  #: followed
 

@@ -472,6 +472,17 @@ def test_training_moves_the_weights_and_their_average(recipe, tmp_path):
     assert not torch.equal(one.average[name], one.parts.state_dict()[name])
 
 
+def test_trunk_with_a_rate_of_zero_stays_as_it_is(recipe, tmp_path):
+    trained = run(recipe, tmp_path / "one")[0].parts.state_dict()
+    last = dataclasses.replace(recipe.stages[1], name="more", trunk_learning_rate=0)
+    longer = dataclasses.replace(recipe, stages=(*recipe.stages, last))
+    further = run(longer, tmp_path / "two")[0].parts.state_dict()
+
+    changed = {key for key, value in further.items() if not value.equal(trained[key])}
+    assert not any("image_encoder" in key for key in changed)
+    assert any("memory_attention" in key for key in changed)
+
+
 def test_log_has_a_line_every_hundred_steps(tmp_path):
     log = TrainingLog(tmp_path / "log.csv")
     log.add(steps.StepResult(torch.tensor(2.0), {"click": 0.5}))

@@ -25,7 +25,8 @@ class Stage:
     batch_size: int = 4  #: images or sequences a step
     n_frames: int = 1  #: of each sequence
     learning_rate: float = 5e-4  #: at the start; kept, or falling to 0
-    trunk_learning_rate: float | None = None  #: of the image encoder; as the rest unless given
+    #: Of the image encoder; as the rest unless given, and 0 leaves it as it is.
+    trunk_learning_rate: float | None = None
     decay: bool = False  #: whether the learning rate falls to 0 by a cosine
     nuclei_share: float = 0.3  #: of samples that are real nuclei, where the set is there
     echo: int = 4  #: views of each generated scene

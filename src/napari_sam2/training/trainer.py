@@ -192,6 +192,7 @@ class Trainer:
         parts = self._build(stage.image_size)
         parts.load_state_dict(self.parts.state_dict())
         self.parts = parts.to(self.device).train()
+        self.parts.model.image_encoder.requires_grad_(stage.trunk_learning_rate != 0)
         self.average = {k: v.to(self.device) for k, v in self.average.items()}
         self.optimizer = optimizer = self._make_optimizer(stage)
         samples = self._samples(stage)
@@ -273,7 +274,9 @@ class Trainer:
             self.average[key].lerp_(value, 1 - decay)
 
     def _make_optimizer(self, stage: Stage) -> torch.optim.Optimizer:
-        trunk_rate = stage.trunk_learning_rate or stage.learning_rate
+        trunk_rate = stage.trunk_learning_rate
+        if trunk_rate is None:
+            trunk_rate = stage.learning_rate
         groups: dict[tuple[float, float], list[nn.Parameter]] = {}
         for name, parameter in self.parts.named_parameters():
             rate = trunk_rate if "image_encoder" in name else stage.learning_rate
