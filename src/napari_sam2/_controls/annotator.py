@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer
 
+from napari_sam2._controls.adoption import Parts, show_session
 from napari_sam2._controls.bench import Bench, Refused, Task
 from napari_sam2._controls.drawing import leave_out_strays
 from napari_sam2._controls.follower import Follower
@@ -16,7 +16,7 @@ from napari_sam2._controls.keys import Keys
 from napari_sam2._controls.prompt_layers import PromptLayers
 from napari_sam2._controls.results import Results
 from napari_sam2._controls.status import explain
-from napari_sam2._layers import go_to, read_prompts
+from napari_sam2._layers import read_prompts
 from napari_sam2._worker import Call, Job, Queue
 
 if TYPE_CHECKING:
@@ -86,38 +86,9 @@ class Annotator(QObject):
             If the image, as the viewer shows it, cannot be played like the session's.
         """
         self._start_over("another session was opened")
-        source, panels = session.source, self._panels
-        image = self._image_of(session, name)
-        panels.image.choose(image, source.axis or 0)
-        prompts = {i: known.prompts for i, known in session.objects.items()}
-        frames = sorted(frame for by_frame in prompts.values() for frame in by_frame)
-        first = {} if source.axis is None or not frames else {source.axis: frames[0]}
-        go_to(image, self._viewer.dims, {**source.held, **first})
-        stack = self._panels.image.stack()
-        if (stack.axis, dict(stack.held)) != (source.axis, source.held):
-            raise ValueError(
-                f"The session plays axis {source.axis} and holds {source.held}; the viewer plays "
-                f"{stack.axis} and holds {dict(stack.held)}. Show other axes, and try again."
-            )
-        panels.model.use(session.model)
-        panels.objects.show_only({i: known.name for i, known in session.objects.items()})
-        self.layers.show_only(stack, prompts)
-        self.results.show_labels(stack, session.labels)
-        # What the session's model saw; where the image looks otherwise, it will see that.
-        limits = stack.view.contrast_limits if source.rgb else source.contrast_limits
-        seen = replace(
-            stack.view, contrast_limits=limits, gamma=source.gamma, inverted=source.inverted
-        )
-        task = Task(
-            stack=replace(stack, view=seen),
-            model=session.model,
-            names=panels.objects.names(),
-            prompts=prompts,
-            frame=stack.current_frame(self._viewer.dims),
-            object_id=panels.objects.current(),
-        )
-        self._bench.adopt(task, session)
-        panels.model.show_device(self._bench.device)
+        parts = Parts(self._viewer, self._panels, self.layers, self.results)
+        self._bench.adopt(show_session(parts, session, name), session)
+        self._panels.model.show_device(self._bench.device)
 
     def segment(self) -> None:
         """Find the objects that are prompted on this frame, and show them as a preview."""
@@ -294,22 +265,6 @@ class Annotator(QObject):
 
     def _change_model(self) -> None:
         self._start_over("another model was chosen")
-
-    def _image_of(self, session: Session, name: str) -> Any:
-        """Find the layer that shows a session's data, or add one."""
-        source = session.source
-        for layer in self._viewer.layers:
-            if isinstance(layer, Image):
-                shown = layer.data[0] if layer.multiscale else layer.data
-                if shown is source.data:
-                    return layer
-        looks: dict[str, Any] = {"rgb": source.rgb}
-        low, high = source.contrast_limits
-        if not source.rgb and low < high:
-            looks |= {"contrast_limits": (low, high), "gamma": source.gamma}
-        if source.inverted:
-            looks["colormap"] = "gray_r"
-        return self._viewer.add_image(source.data, name=name, multiscale=False, **looks)
 
     def _start_over(self, why: str = "") -> None:
         self._previews.cancel()
