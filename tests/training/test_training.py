@@ -11,11 +11,13 @@ from safetensors.torch import load_file
 from napari_sam2.model.mask_decoder import DecodedMasks
 from napari_sam2.model.prompt_encoder import BOTTOM_RIGHT, NEGATIVE, PADDING, POSITIVE, TOP_LEFT
 from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictors.transforms import normalize
 from napari_sam2.training import recipe as recipes
 from napari_sam2.training import steps, trainer
 from napari_sam2.training.augment import random_light, random_view
 from napari_sam2.training.datasets import Sample, SampleStream, StreamOptions
 from napari_sam2.training.dense import DenseHeads, dense_loss, dense_targets
+from napari_sam2.training.initialize import level
 from napari_sam2.training.log import TrainingLog
 from napari_sam2.training.losses import LossWeights, decoder_loss, dice_loss, focal_loss, mask_iou
 from napari_sam2.training.simulate import boxes, corrections, first_clicks, pick_pixels
@@ -470,6 +472,30 @@ def test_training_moves_the_weights_and_their_average(recipe, tmp_path):
     assert not torch.equal(one.parts.state_dict()[name], before[name])
     assert not torch.equal(one.average[name], before[name])
     assert not torch.equal(one.average[name], one.parts.state_dict()[name])
+
+
+def test_levelled_features_are_of_unit_size_and_mean_the_same(parts):
+    pixels = torch.randn(2, 3, 64, 64, generator=generator())
+    model, heads = parts
+    encoder = model.image_encoder
+    for lateral in encoder.neck.convs:
+        lateral[0].weight.data *= 30
+    before = heads(encoder(pixels))
+
+    level(encoder, heads, pixels)
+
+    pyramid = encoder(pixels)
+    torch.testing.assert_close(torch.stack([x.std() for x in pyramid]), torch.ones(3))
+    torch.testing.assert_close(heads(pyramid), before, atol=1e-3, rtol=1e-3)
+
+
+def test_features_are_levelled_after_dense_targets(recipe, tmp_path, same_samples, batch):
+    still = dataclasses.replace(recipe.stages[1], learning_rate=0.0)
+    recipe = dataclasses.replace(recipe, stages=(recipe.stages[0], still))
+    encoder = run(recipe, tmp_path)[0].parts.model.image_encoder
+
+    pixels = normalize(batch.images[:1, :2, :, :64, :64].flatten(0, 1))
+    assert float(encoder(pixels).stride16.detach().std()) == pytest.approx(1, abs=0.01)
 
 
 def test_trunk_with_a_rate_of_zero_stays_as_it_is(recipe, tmp_path):

@@ -1,4 +1,4 @@
-"""Weights to begin with."""
+"""Weights to begin with, and to go on with."""
 
 from __future__ import annotations
 
@@ -10,9 +10,13 @@ from torch import nn
 from napari_sam2.model.transformer import Attention
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from napari_sam2.model.memory_attention import MemoryAttentionLayer
     from napari_sam2.model.memory_encoder import CXBlock
+    from napari_sam2.model.neck import ImageEncoder
     from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.training.dense import DenseHeads
 
 NEARNESS = 1.7  #: of constant queries and keys: most attention falls within one token
 
@@ -47,3 +51,29 @@ def initialize(model: SAM2) -> None:
     trunk = model.image_encoder.trunk
     nn.init.trunc_normal_(trunk.pos_embed, std=0.02)
     nn.init.trunc_normal_(trunk.pos_embed_window, std=0.02)
+
+
+@torch.no_grad()
+def level(encoder: ImageEncoder, heads: DenseHeads, pixels: Tensor) -> None:
+    """Bring the feature pyramid to unit size; what the dense heads predict stays.
+
+    Nothing bounds the features that dense targets teach: they grow until the position
+    encodings and memories that are added to them, of size one, are drowned.
+
+    Parameters
+    ----------
+    encoder : ImageEncoder
+    heads : DenseHeads
+    pixels : Tensor, shape (B, 3, H, W)
+        Normalised; of any images like those to come.
+    """
+    laterals = [cast("nn.Conv2d", cast("nn.Sequential", one)[0]) for one in encoder.neck.convs]
+    stride32, stride16, stride8, stride4 = laterals
+    makers = ([stride4], [stride8], [stride16, stride32])
+    for features, convolutions, reduce in zip(encoder(pixels), makers, heads.reduce, strict=True):
+        size = features.float().std()
+        cast("nn.Conv2d", reduce).weight.mul_(size)
+        for convolution in convolutions:
+            convolution.weight.div_(size)
+            if convolution.bias is not None:
+                convolution.bias.div_(size)

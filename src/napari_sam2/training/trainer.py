@@ -18,9 +18,10 @@ from tqdm import tqdm
 
 from napari_sam2.model.config import load_config
 from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictors.transforms import normalize
 from napari_sam2.training.datasets import Sample, StreamOptions, batches
 from napari_sam2.training.dense import DenseHeads
-from napari_sam2.training.initialize import initialize
+from napari_sam2.training.initialize import initialize, level
 from napari_sam2.training.log import TrainingLog
 from napari_sam2.training.steps import StepResult, dense_step, image_step, sequence_step
 
@@ -196,6 +197,8 @@ class Trainer:
         self.average = {k: v.to(self.device) for k, v in self.average.items()}
         self.optimizer = optimizer = self._make_optimizer(stage)
         samples = self._samples(stage)
+        if self.step == 0 and self._follows_dense():
+            self._level(next(samples))
         log = TrainingLog(self.options.folder / "log.csv")
         saved = time.monotonic()
         with tqdm(initial=self.step, total=stage.steps, desc=stage.name) as bar:
@@ -216,6 +219,18 @@ class Trainer:
                     self.save()
                     saved = time.monotonic()
         return True
+
+    def _follows_dense(self) -> bool:
+        stages = self.recipe.stages
+        before = stages[self.stage_index - 1].kind if self.stage_index else ""
+        return before == "dense" != stages[self.stage_index].kind
+
+    def _level(self, batch: Sample) -> None:
+        """Go on from the averaged weights, with features of unit size."""
+        self.parts.load_state_dict(self.average)
+        pixels = normalize(batch.images.flatten(0, 1).to(self.device))
+        level(self.parts.model.image_encoder, self.parts.heads, pixels)
+        self.average = {k: v.clone() for k, v in self.parts.state_dict().items()}
 
     def _train(
         self, stage: Stage, optimizer: torch.optim.Optimizer, batch: Sample
