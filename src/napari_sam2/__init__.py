@@ -16,7 +16,8 @@ if TYPE_CHECKING:
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictors.frames import FrameError, FrameSource, View
     from napari_sam2.predictors.image import ImagePredictor
-    from napari_sam2.predictors.tracker import Tracker, TrackerOptions
+    from napari_sam2.predictors.segmenter import TrackerOptions
+    from napari_sam2.predictors.tracker import Tracker
     from napari_sam2.prompts import (
         BoxPrompt,
         Candidates,
@@ -39,7 +40,7 @@ _HOMES = {
     "View": "predictors.frames",
     "ImagePredictor": "predictors.image",
     "Tracker": "predictors.tracker",
-    "TrackerOptions": "predictors.tracker",
+    "TrackerOptions": "predictors.segmenter",
     "BoxPrompt": "prompts",
     "Candidates": "prompts",
     "FrameMasks": "prompts",

@@ -15,7 +15,8 @@ from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
 from napari_sam2.predictors.objects import check_prompt
 from napari_sam2.predictors.passes import Direction, Pass, plan_passes
-from napari_sam2.predictors.tracker import Tracker, TrackerOptions
+from napari_sam2.predictors.segmenter import TrackerOptions
+from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.prompts import BoxPrompt, Candidates, FrameMasks, MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:

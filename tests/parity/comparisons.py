@@ -21,7 +21,8 @@ from napari_sam2.model.prompt_encoder import PromptEncoder
 from napari_sam2.model.sam2 import PromptTensors
 from napari_sam2.model.transformer import RotaryAttention, TwoWayTransformer
 from napari_sam2.predictors.frames import FrameSource, View
-from napari_sam2.predictors.tracker import Tracker, TrackerOptions
+from napari_sam2.predictors.segmenter import TrackerOptions
+from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.transforms import frame_to_pixels
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 

@@ -3,7 +3,8 @@ import pytest
 import torch
 
 from napari_sam2.predictors.frames import FrameSource
-from napari_sam2.predictors.tracker import Tracker, TrackerOptions
+from napari_sam2.predictors.segmenter import TrackerOptions
+from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 FRAMES = range(8)
@@ -154,7 +155,7 @@ def test_what_is_kept_does_not_grow_with_the_frames(tiny_model):
         sizes.append(kept())
 
     assert sizes[-1] == sizes[40]
-    assert 29 not in tracker.features
+    assert 29 not in tracker.segmenter.features
 
 
 def test_memory_horizon_does_not_change_results(make_tracker, monkeypatch):

@@ -3,38 +3,22 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from napari_sam2.model.sam2 import LOGIT_LIMIT, ImageFeatures, ObjectOutput, PromptTensors
-from napari_sam2.predictors.device import autocast
-from napari_sam2.predictors.image import FeatureCache
-from napari_sam2.predictors.memory import Attended, FrameMemory, collate
+from napari_sam2.model.sam2 import ObjectOutput
+from napari_sam2.predictors.memory import Attended, FrameMemory
 from napari_sam2.predictors.objects import (
     PromptedFrame,
     TrackedObject,
     check_prompt,
     order_prompts,
 )
-from napari_sam2.predictors.postprocess import fill_holes
-from napari_sam2.predictors.transforms import (
-    cut_out,
-    encode_clicks,
-    mask_to_input,
-    mask_to_logits,
-)
-from napari_sam2.prompts import (
-    BoxPrompt,
-    Candidates,
-    FrameMasks,
-    MaskPrompt,
-    ObjectMask,
-    PointPrompt,
-    Prompt,
-)
+from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
+from napari_sam2.predictors.transforms import mask_to_logits
+from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
@@ -43,16 +27,6 @@ if TYPE_CHECKING:
 
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictors.frames import FrameSource
-
-
-@dataclass(frozen=True, kw_only=True)
-class TrackerOptions:
-    """Choices that change results or the memory taken."""
-
-    fill_hole_area: int = 8  #: pixels of the low-resolution mask; 0 leaves holes
-    binarize_prompted: bool = True  #: remember prompted frames as the user sees them
-    max_objects: int = 16  #: in one batch
-    feature_bytes: int = 64 * 2**20  #: of image features kept for frames visited again
 
 
 class Tracker:
@@ -86,13 +60,9 @@ class Tracker:
         precision: torch.dtype = torch.float32,
         options: TrackerOptions | None = None,
     ) -> None:
-        self.model = model
         self.source = source
-        self.precision = precision
         self.options = options or TrackerOptions()
-        self.features = FeatureCache(
-            model, source, precision=precision, max_bytes=self.options.feature_bytes
-        )
+        self.segmenter = Segmenter(model, source, precision, self.options)
         self._objects: dict[int, TrackedObject] = {}
 
     def prompted_frames(self, object_id: int) -> list[int]:
@@ -134,7 +104,11 @@ class Tracker:
             If there is no such frame.
         """
         self.answer(object_id, frame, prompts, earlier)
-        return Candidates(frame, self.source.shape, tuple(self._ranked(object_id, frame)))
+        if given := self._mask_given(object_id, frame):
+            return Candidates(frame, self.source.shape, (given,))
+        output = self._objects[object_id].prompted[frame].output
+        ranked = tuple(self.segmenter.ranked(object_id, output))
+        return Candidates(frame, self.source.shape, ranked)
 
     @torch.inference_mode()
     def answer(
@@ -156,7 +130,7 @@ class Tracker:
             return
         start = None
         if isinstance(ordered[0], MaskPrompt):
-            output = self._accept(frame, ordered[0])
+            output = self.segmenter.accept(frame, ordered[0])
         else:
             if corrects:
                 start = last.start if last else self._tracked_logits(known, frame, earlier)
@@ -216,7 +190,7 @@ class Tracker:
             prompted = [i for i in object_ids if self.prompted_frames(i)]
             outputs = self.step(prompted, frame, reverse=reverse)
             masks = [
-                self._mask_given(i, frame) or self._object_mask(i, output)
+                self._mask_given(i, frame) or self.segmenter.mask(i, output)
                 for i, output in outputs.items()
             ]
             yield FrameMasks(frame, self.source.shape, tuple(masks))
@@ -265,7 +239,9 @@ class Tracker:
             if prompted_frame in known.memory.prompted or prompted_frame == frame:
                 continue
             output = prompted.output
-            features = self._encode(prompted_frame, output.logits, output.object_score)
+            features = self.segmenter.encode(
+                prompted_frame, output, binarize=self.options.binarize_prompted
+            )
             known.memory.forget_around(prompted_frame)
             known.memory.prompted[prompted_frame] = FrameMemory(features, output.pointer)
         return known.memory.attended(frame, reverse=reverse, n_frames=self.source.n_frames)
@@ -274,39 +250,12 @@ class Tracker:
         self, attended: dict[int, Attended], frame: int
     ) -> dict[int, tuple[ObjectOutput, FrameMemory]]:
         """Track objects that attend to as many memories, in one go."""
-        features = self.features[frame]
-        with autocast(self.model.device, self.precision):
-            embedding = self._with_memory(features, list(attended.values()))
-            nothing = PromptTensors.none(len(attended), self.model.device)
-            output = self.model.segment(embedding, features, nothing, multimask=True)
-        memory = self._encode(frame, output.logits, output.object_score, prompted=False)
-        filled = output._replace(logits=fill_holes(output.logits, self.options.fill_hole_area))
-        rows = [_row(filled, i) for i in range(len(attended))]
+        found, memory = self.segmenter.follow(frame, list(attended.values()))
+        rows = [_row(found, i) for i in range(len(attended))]
         return {
             object_id: (row, FrameMemory(memory[i : i + 1].clone(), row.pointer))
             for i, (object_id, row) in enumerate(zip(attended, rows, strict=True))
         }
-
-    def _with_memory(self, features: ImageFeatures, attended: Sequence[Attended]) -> Tensor:
-        width = self.model.config.d_model
-        memories = collate(attended, self.source.n_frames, width, self.model.device)
-        return self.model.with_memory(features, memories)
-
-    def _encode(
-        self, frame: int, logits: Tensor, object_score: Tensor, *, prompted: bool = True
-    ) -> Tensor:
-        binarize = prompted and self.options.binarize_prompted
-        features = self.features[frame]
-        with autocast(self.model.device, self.precision):
-            memory = self.model.encode_memory(features, logits, object_score, binarize=binarize)
-        # Meta's predictor keeps memories as bfloat16 whatever it computes in.
-        return memory.to(torch.bfloat16)
-
-    def _accept(self, frame: int, prompt: MaskPrompt) -> ObjectOutput:
-        features = self.features[frame]
-        mask = mask_to_input(prompt.mask, self.model.config.image_size, self.model.device)
-        with autocast(self.model.device, self.precision):
-            return self.model.accept_mask(features, mask)
 
     def _click(
         self,
@@ -322,39 +271,14 @@ class Tracker:
         last = known.prompted.get(frame)
         answered = last.answers(prompts) if last else 0
         output = last.output if last and answered else None
-        features = self.features[frame]
-        with autocast(self.model.device, self.precision):
-            embedding = self.model.without_memory(features)
-            if corrects and (near := self._attended(known, frame, reverse=known.reverse)).spatial:
-                embedding = self._with_memory(features, [near])
+        near = self._attended(known, frame, reverse=known.reverse) if corrects else None
+        embedding = self.segmenter.embedding(frame, [near] if near and near.spatial else [])
         previous = output.logits if output is not None else start
         for count in range(answered + 1, len(clicks) + 1):
-            output = self._decode(embedding, features, clicks[:count], previous)
+            output = self.segmenter.decode(frame, embedding, clicks[:count], previous)
             previous = output.logits
         assert output is not None  # there was at least one prompt that had no answer
         return output
-
-    def _decode(
-        self,
-        embedding: Tensor,
-        features: ImageFeatures,
-        clicks: Sequence[PointPrompt | BoxPrompt],
-        previous: Tensor | None,
-    ) -> ObjectOutput:
-        size, device = self.model.config.image_size, self.model.device
-        points, labels = encode_clicks(clicks, self.source.shape, size, device)
-        if previous is not None:
-            previous = previous.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
-        with autocast(device, self.precision):
-            prompts = PromptTensors(points, labels, previous)
-            output = self.model.segment(
-                embedding, features, prompts, multimask=points.shape[1] == 1
-            )
-        area = self.options.fill_hole_area
-        return output._replace(
-            logits=fill_holes(output.logits, area),
-            candidates=fill_holes(output.candidates.transpose(0, 1), area).transpose(0, 1),
-        )
 
     def _tracked_logits(
         self, known: TrackedObject, frame: int, earlier: np.ndarray | None
@@ -364,7 +288,8 @@ class Tracker:
             return known.logits[frame]
         if earlier is None:
             return None
-        return mask_to_logits(earlier, self.model.config.image_size, self.model.device)
+        model = self.segmenter.model
+        return mask_to_logits(earlier, model.config.image_size, model.device)
 
     def _mask_given(self, object_id: int, frame: int) -> ObjectMask | None:
         """Give the user's own mask on a frame, if there is one."""
@@ -372,30 +297,6 @@ class Tracker:
         if prompted is None or not isinstance(prompted.prompts[0], MaskPrompt):
             return None
         return ObjectMask.given(object_id, prompted.prompts[0].mask)
-
-    def _ranked(self, object_id: int, frame: int) -> Iterator[ObjectMask]:
-        given = self._mask_given(object_id, frame)
-        if given is not None:
-            yield given
-            return
-        output = self._objects[object_id].prompted[frame].output
-        for index in output.candidate_ious[0].argsort(descending=True, stable=True).tolist():
-            yield self._object_mask(
-                object_id,
-                output._replace(
-                    logits=output.candidates[:, index : index + 1],
-                    ious=output.candidate_ious[:, index : index + 1],
-                ),
-            )
-
-    def _object_mask(self, object_id: int, output: ObjectOutput) -> ObjectMask:
-        return cut_out(
-            object_id,
-            output.logits[0, 0],
-            self.source.shape,
-            float(output.ious[0, 0]),
-            float(output.object_score[0, 0]),
-        )
 
 
 def _only_negative(prompts: Sequence[Prompt]) -> bool:
