@@ -19,7 +19,7 @@ from napari_sam2.model.config import HieraConfig, SAM2Config
 from napari_sam2.model.sam2 import SAM2
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
 
 @pytest.fixture(scope="session")
@@ -49,6 +49,15 @@ def tiny_model(tiny_config) -> SAM2:
     with torch.no_grad():
         model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(10.0)
     return model
+
+
+@pytest.fixture
+def one_thread() -> Iterator[None]:
+    """Let torch compute in one thread: where others need the cores, or steps are small."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.fixture

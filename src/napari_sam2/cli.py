@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: Prompts of each object by frame; of a number, or a name.
 PromptTable = dict[int | str, dict[int, list[Prompt]]]
+#: RuntimeErrors that no input may cause: their traceback is for us.
+BUGS = (NotImplementedError, RecursionError)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -27,11 +29,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
-    except (NotImplementedError, RecursionError):  # ours to mend, though RuntimeErrors
-        raise
     # What users get wrong, and what machines do: torch's lack of memory is a RuntimeError.
     except (ValueError, OSError, MemoryError, RuntimeError) as error:
-        if options.traceback:
+        if options.traceback or isinstance(error, BUGS):
             raise
         _complain(error)
         return 2

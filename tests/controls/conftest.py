@@ -6,7 +6,6 @@ import threading
 
 import numpy as np
 import pytest
-import torch
 from napari.components import ViewerModel
 from napari.layers import Points, Shapes
 from qtpy.QtCore import QPoint, Qt, QThreadPool
@@ -43,12 +42,8 @@ class Gate:
 
 
 @pytest.fixture(autouse=True)
-def _one_thread():
-    """Leave the other cores to the window."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+def _cores_for_the_window(one_thread):
+    pass
 
 
 @pytest.fixture
@@ -62,6 +57,18 @@ def gate(monkeypatch):
     monkeypatch.setattr(Tracker, "step", gated)
     yield gate
     gate.open.set()
+
+
+@pytest.fixture
+def following(dock, gate, qtbot, hand):
+    """Object 1 is followed, and frame 3 is being computed."""
+    hand.add_points(dock, [0, 30, 40])
+    gate.closes_at = 3
+    dock.annotator.propagate()
+    assert gate.entered.wait(10)
+    qtbot.waitUntil(lambda: dock.panels.status.bar.value() == 3, timeout=WAIT)
+    gate.closes_at = None
+    return dock
 
 
 @pytest.fixture
@@ -140,21 +147,22 @@ class Hand:
         ]
 
     @staticmethod
-    def add_points(dock, *points):
-        """Take the point tool up, and add points in pixels of the image: (frame, row, column)."""
-        if not dock.panels.prompts.tools["point"].isChecked():
-            dock.panels.prompts.tools["point"].click()
-        layer = next(layer for layer in dock.annotator.layers.layers() if isinstance(layer, Points))
+    def take_up(dock, tool, kind):
+        """Choose a tool as one does, and give the layer it draws on."""
+        button = dock.panels.prompts.tools[tool]
+        if not button.isChecked():
+            button.click()
+        return next(layer for layer in dock.annotator.layers.layers() if isinstance(layer, kind))
+
+    def add_points(self, dock, *points):
+        """Add points in pixels of the image: (frame, row, column)."""
+        layer = self.take_up(dock, "point", Points)
         for point in points:
             layer.add(point)
         return layer
 
-    @staticmethod
-    def add_boxes(dock, *boxes):
-        """Take the box tool up, and add boxes."""
-        if not dock.panels.prompts.tools["box"].isChecked():
-            dock.panels.prompts.tools["box"].click()
-        layer = next(layer for layer in dock.annotator.layers.layers() if isinstance(layer, Shapes))
+    def add_boxes(self, dock, *boxes):
+        layer = self.take_up(dock, "box", Shapes)
         for box in boxes:
             layer.add_rectangles(box)
         return layer

@@ -32,18 +32,6 @@ def writers(monkeypatch) -> list[tuple[Session, int]]:
     return written
 
 
-@pytest.fixture
-def following(dock, viewer, gate, qtbot, hand):
-    """Object 1 is followed, and frame 3 is being computed."""
-    hand.add_points(dock, [0, 30, 40])
-    gate.closes_at = 3
-    dock.annotator.propagate()
-    assert gate.entered.wait(10)
-    qtbot.waitUntil(lambda: dock.panels.status.bar.value() == 3, timeout=WAIT)
-    gate.closes_at = None
-    return dock
-
-
 class Pulse:
     """Measures how long the window does not answer."""
 

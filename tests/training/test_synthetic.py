@@ -21,13 +21,7 @@ EVERY_MODALITY = pytest.mark.parametrize("modality", list(Modality), ids=lambda 
 CPU = torch.device("cpu")
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Scenes are made of many small steps, which several threads only slow down."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 def make(seed: int = 0, **options) -> Scene:
