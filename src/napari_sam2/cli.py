@@ -62,6 +62,12 @@ def _parser() -> argparse.ArgumentParser:
     compute.add_argument("--checkpoint", type=Path, help="weights instead of the model's own")
     compute.add_argument("--device", help="cpu, cuda, mps; the fastest there is unless given")
     compute.add_argument("--precision", help="float32, bfloat16 or float16")
+    compute.add_argument(
+        "--field",
+        default="auto",
+        choices=["auto", "frame"],
+        help="what the model sees: a window that suits the object, or always the whole frame",
+    )
 
     demo = commands.add_parser(
         "demo", parents=[compute], help="segment and track example data, and show how well"
@@ -139,10 +145,14 @@ def _show(session: Session) -> None:
 
 
 def _settings(options: argparse.Namespace) -> Settings:
+    from napari_sam2.predictors.segmenter import TrackerOptions
     from napari_sam2.session import Settings
 
     return Settings(
-        checkpoint=options.checkpoint, device=options.device, precision=options.precision
+        checkpoint=options.checkpoint,
+        device=options.device,
+        precision=options.precision,
+        tracker=TrackerOptions(field=options.field),
     )
 
 
@@ -286,6 +296,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     predictor = ImagePredictor(
         load_model(options.model, options.checkpoint, device=device),
         precision=choose_precision(options.precision, device),
+        field=options.field,
     )
     measured = report.EvaluationOptions(
         only=only, whole=options.whole, frames=options.frames, tracked=options.track or 0

@@ -270,7 +270,7 @@ def _on_noise(ours, theirs, n_frames):
         theirs, torch.cat([frame_to_pixels(frame, size, torch.device("cpu")) for frame in video])
     )
     source = FrameSource(video, View(contrast_limits=(0, 1)))
-    return Tracker(ours, source, options=TrackerOptions(fill_hole_area=0)), state
+    return Tracker(ours, source, options=TrackerOptions(field="frame", fill_hole_area=0)), state
 
 
 def _propagated(tracker, theirs, state, ids, *, reverse=False, **options):

@@ -188,6 +188,23 @@ def test_failing_read_names_the_frame():
         FrameSource(stack, full_range).read(2)
 
 
+def test_of_a_region_nothing_else_is_read(blobs):
+    asked = []
+
+    class Recording:
+        shape, dtype = blobs[0].shape, blobs[0].dtype
+
+        def __getitem__(self, index):
+            asked.append(index)
+            return blobs[0][index]
+
+    source = FrameSource(Recording(), View(axis=0, contrast_limits=(0, 255)))
+    region = (slice(10, 20), slice(30, 60))
+
+    assert np.array_equal(source.read(3, region), source.read(3)[region])
+    assert asked[0] == (3, *region)
+
+
 @pytest.mark.parametrize("kind", ["dask", "zarr", "memmap"])
 def test_lazy_arrays_give_what_numpy_gives(kind, blobs, tmp_path):
     images, _ = blobs

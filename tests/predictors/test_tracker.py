@@ -5,9 +5,11 @@ import torch
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
+from napari_sam2.predictors.windows import Window
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
 FRAMES = range(8)
+CLOSE, ASIDE = Window(0, 0, 64, 64), Window(32, 32, 64, 64)
 
 
 @pytest.fixture
@@ -45,6 +47,71 @@ def prompt_several(tracker, ids):
     for object_id in ids:
         frame, on_frame = prompts[object_id]
         tracker.prompt(object_id, frame, on_frame)
+
+
+@pytest.fixture
+def field(tiny_model):
+    """A tracker over frames that are large beside the model's input, and masks of discs there."""
+    rows, columns = np.mgrid[:300, :400]
+    stack = np.random.default_rng(0).integers(0, 255, (8, 300, 400), dtype=np.uint8)
+    tracker = Tracker(tiny_model, FrameSource(stack))
+    for object_id, (row, column) in enumerate([(60, 60), (70, 65), (240, 330)], start=1):
+        disc = (rows - row) ** 2 + (columns - column) ** 2 < 20**2
+        tracker.prompt(object_id, 0, [MaskPrompt(0, disc)])
+    return tracker
+
+
+def test_objects_are_looked_for_around_where_they_were(field):
+    windows = [field.window(i, 0) for i in (1, 2, 3)]
+
+    assert windows[0] == windows[1] != windows[2]
+    assert all(max(window.shape) < 200 for window in windows)
+    for masks in field.track([(frame, [1, 2, 3]) for frame in FRAMES]):
+        for one in masks.objects:
+            (rows, columns), window = one.region, field.window(one.object_id, masks.frame)
+            assert window.row <= rows.start <= rows.stop <= window.row + window.height
+            assert window.column <= columns.start <= columns.stop <= window.column + window.width
+
+
+def test_whole_frames_are_looked_at_where_that_is_wanted(make_tracker):
+    tracker = make_tracker(field="frame")
+    prompt_several(tracker, [1, 2])
+    follow(tracker, [1, 2])
+
+    for object_id in (1, 2):
+        assert {tracker.window(object_id, frame).shape for frame in FRAMES} == {(96, 128)}
+
+
+@torch.inference_mode()
+def test_memories_seen_through_another_window_are_as_those_made_there(make_tracker):
+    moved, there = make_tracker(), make_tracker()
+    for tracker, windows in ((moved, (CLOSE, ASIDE)), (there, (ASIDE,))):
+        tracker.prompt(1, 0, [BoxPrompt(0, 20, 30, 45, 50)])
+        known = tracker._objects[1]
+        for window in windows:
+            attended = tracker._recall.attended(known, 1, window, reverse=False)
+        assert known.window == ASIDE
+        tracker.found = attended.spatial[0][1].float()
+
+    torch.testing.assert_close(moved.found, there.found)
+
+
+@torch.inference_mode()
+def test_tracked_memories_move_along_with_their_window(field):
+    follow(field, [1], range(5))
+    known = field._objects[1]
+    before = {f: m.features for f, m in known.memory.tracked.items()}
+
+    field._recall.attended(known, 5, Window(32, 32, 128, 128), reverse=False)
+
+    assert before.keys() == known.memory.tracked.keys()
+    for frame, memory in known.memory.tracked.items():
+        seen = known.sightings[frame].through(known.window)
+        expected = field.segmenter.encode(
+            frame, known.window, seen, known.sightings[frame].object_score, binarize=False
+        )
+        torch.testing.assert_close(memory.features, expected)
+        assert not torch.equal(memory.features, before[frame])
 
 
 @pytest.mark.parametrize("max_objects", [1, 2, 16])
@@ -147,7 +214,7 @@ def test_what_is_kept_does_not_grow_with_the_frames(tiny_model):
         known = tracker._objects[1]
         memories = [*known.memory.tracked.values(), *known.memory.prompted.values()]
         features = sum(m.features is not None for m in memories)
-        return features, len(memories), len(known.logits)
+        return features, len(memories), len(known.sightings)
 
     sizes = []
     for frame in range(60):
@@ -155,7 +222,7 @@ def test_what_is_kept_does_not_grow_with_the_frames(tiny_model):
         sizes.append(kept())
 
     assert sizes[-1] == sizes[40]
-    assert 29 not in tracker.segmenter.features
+    assert len(tracker.segmenter.features) == 1
 
 
 def test_memory_horizon_does_not_change_results(make_tracker, monkeypatch):

@@ -128,9 +128,7 @@ def summary(name: str, scores: Sequence[ObjectScore]) -> str:
 def tracking_summary(predictor: ImagePredictor, folder: Path, n_frames: int) -> Iterator[str]:
     """Follow first-frame boxes in every sequence of a folder; a line for each."""
     for sequence in find_sequences(folder):
-        scores = list(
-            score_tracking(predictor.model, sequence, n_frames, precision=predictor.precision)
-        )
+        scores = list(score_tracking(predictor, sequence, n_frames))
         if scores:
             mean = np.mean([score.iou for score in scores])
             count = len({score.object_id for score in scores})

@@ -5,10 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import torch
-
 from napari_sam2.evaluation.prompting import find_targets
 from napari_sam2.predictors.frames import FrameSource
+from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.prompts import BoxPrompt
 
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from napari_sam2.evaluation.datasets import Sequence
-    from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.predictors.image import ImagePredictor
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,11 +29,10 @@ class TrackScore:
 
 
 def score_tracking(
-    model: SAM2,
+    predictor: ImagePredictor,
     sequence: Sequence,
     n_frames: int,
     *,
-    precision: torch.dtype = torch.float32,
     min_area: int = 10,
 ) -> Iterator[TrackScore]:
     """Box every object of the first frame, follow it, and compare where there is truth.
@@ -44,14 +42,20 @@ def score_tracking(
 
     Parameters
     ----------
-    model : SAM2
+    predictor : ImagePredictor
+        Whose model, precision and field are used.
     sequence : Sequence
     n_frames : int
         How many frames are followed after the first.
     """
     images, labels = sequence.read()
     images, labels = images[: n_frames + 1], labels[: n_frames + 1]
-    tracker = Tracker(model, FrameSource(images), precision=precision)
+    tracker = Tracker(
+        predictor.model,
+        FrameSource(images),
+        precision=predictor.precision,
+        options=TrackerOptions(field=predictor.field),
+    )
     ids = []
     for target in find_targets(labels[0], min_area):
         tracker.prompt(target.object_id, 0, [BoxPrompt(0, *target.box)])

@@ -11,6 +11,9 @@ import numpy as np
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+Region = tuple[slice, slice]  #: rows and columns of a frame
+EVERYTHING: Region = (slice(None), slice(None))
+
 SAMPLED_FRAMES = 5  #: looked at for contrast limits that were not given
 SAMPLED_PIXELS = 500_000  #: of each such frame, about
 SAMPLED_PERCENTILES = (0.1, 99.9)
@@ -114,8 +117,14 @@ class FrameSource:
         at = {**self.held, **({} if self.axis is None else {self.axis: frame})}
         return tuple(at.get(axis, slice(None)) for axis in range(self.n_axes))
 
-    def read(self, frame: int) -> np.ndarray:
-        """Read one frame as the model sees it.
+    def read(self, frame: int, region: Region = EVERYTHING) -> np.ndarray:
+        """Read one frame, or a region of it, as the model sees it.
+
+        Parameters
+        ----------
+        frame : int
+        region : tuple of slice
+            Its rows and columns; nothing else is asked of the array.
 
         Returns
         -------
@@ -131,7 +140,7 @@ class FrameSource:
             If the array fails to give it.
         """
         low, high = self.contrast_limits
-        pixels = self._raw(frame)
+        pixels = self._raw(frame, region)
         with np.errstate(over="ignore", invalid="ignore"):
             shown = (pixels - low) / (high - low) if high > low else np.zeros_like(pixels)
         shown = np.nan_to_num(shown, nan=0.0, posinf=1.0, neginf=0.0).clip(0, 1)
@@ -143,10 +152,14 @@ class FrameSource:
             shown = np.broadcast_to(shown[..., None], (*shown.shape, 3))
         return np.ascontiguousarray(shown, dtype=np.float32)
 
-    def _raw(self, frame: int) -> np.ndarray:  # (H, W), or (H, W, 3) in colour
-        index = self.index(frame)
+    def _raw(
+        self, frame: int, region: Region = EVERYTHING
+    ) -> np.ndarray:  # (H, W), or (H, W, 3) in colour
+        index = list(self.index(frame))
+        for axis, part in zip(self.seen, region, strict=True):
+            index[axis] = part
         try:
-            pixels = np.asarray(self.data[index])
+            pixels = np.asarray(self.data[tuple(index)])
         except Exception as error:  # whatever a lazy array's storage may raise
             raise FrameError(f"Frame {frame} could not be read: {error}") from error
         # float64 first where single precision would merge neighbouring values.

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam2.predictors.memory import ObjectMemory
+from napari_sam2.predictors.windows import extent_of_logits, move_logits
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:
@@ -14,6 +15,24 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.model.sam2 import ObjectOutput
+    from napari_sam2.predictors.windows import Extent, Window
+
+
+class Sighting(NamedTuple):
+    """Where one object was seen on a frame."""
+
+    window: Window
+    logits: Tensor  #: (1, 1, H / 4, W / 4)
+    object_score: Tensor  #: (1, 1)
+
+    @property
+    def extent(self) -> Extent | None:
+        """The mask's extent in the frame; None where there is none."""
+        return extent_of_logits(self.logits[0, 0], self.window)
+
+    def through(self, window: Window) -> Tensor:
+        """Give the logits as another window would have them."""
+        return move_logits(self.logits, self.window, window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +41,14 @@ class PromptedFrame:
 
     prompts: tuple[Prompt, ...]  #: in the order they were decoded
     corrects: bool  #: whether a tracked mask is corrected
-    start: Tensor | None  #: logits before the first prompt, (1, 1, H / 4, W / 4)
+    start: Sighting | None  #: before the first prompt
+    window: Window  #: what the model saw
     output: ObjectOutput  #: of one object
+
+    @property
+    def sighting(self) -> Sighting:
+        """The answer, as a start for others."""
+        return Sighting(self.window, self.output.logits, self.output.object_score)
 
     def answers(self, prompts: Sequence[Prompt]) -> int:
         """Count how many of the given prompts are answered already: all of mine, or none."""
@@ -37,7 +62,8 @@ class TrackedObject:
 
     memory: ObjectMemory = field(default_factory=ObjectMemory)
     prompted: dict[int, PromptedFrame] = field(default_factory=dict)
-    logits: dict[int, Tensor] = field(default_factory=dict)  #: of tracked frames in reach
+    sightings: dict[int, Sighting] = field(default_factory=dict)  #: tracked frames in reach
+    window: Window | None = None  #: what all its memories are of
     tracked: set[int] = field(default_factory=set)  #: every frame it was followed over
     reverse: bool = False  #: which way it was followed last
 
@@ -47,11 +73,18 @@ class TrackedObject:
         began = {frame for frame, one in self.prompted.items() if not one.corrects}
         return self.tracked - began
 
+    def last_seen(self, frame: int) -> Sighting | None:
+        """Give the nearest frame on which the object was seen, or looked for in vain."""
+        known = self.sightings | {f: one.sighting for f, one in self.prompted.items()}
+        nearest = [known[f] for f in sorted(known, key=lambda other: abs(other - frame))]
+        there = (seen for seen in nearest if seen.extent)
+        return next(there, nearest[0] if nearest else None)
+
     def keep_near(self, frame: int) -> None:
         """Forget what neither this frame nor a prompted one can reach."""
         self.memory.keep_near((frame, *self.prompted))
         in_reach = {f for f, m in self.memory.tracked.items() if m.features is not None}
-        self.logits = {f: logits for f, logits in self.logits.items() if f in in_reach}
+        self.sightings = {f: seen for f, seen in self.sightings.items() if f in in_reach}
 
 
 def order_prompts(prompts: Sequence[Prompt], *, corrects: bool) -> tuple[Prompt, ...]:

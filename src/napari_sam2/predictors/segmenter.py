@@ -9,10 +9,11 @@ import torch
 
 from napari_sam2.model.sam2 import LOGIT_LIMIT, ObjectOutput, PromptTensors
 from napari_sam2.predictors.device import autocast
-from napari_sam2.predictors.image import FeatureCache
+from napari_sam2.predictors.features import FeatureCache
 from napari_sam2.predictors.memory import Attended, collate
 from napari_sam2.predictors.postprocess import fill_holes
 from napari_sam2.predictors.transforms import cut_out, encode_clicks, mask_to_input
+from napari_sam2.predictors.windows import Field, Window, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
 class TrackerOptions:
     """Choices that change results or the memory taken."""
 
+    #: What the model sees: a window that suits the object, or always the whole frame, as in
+    #: Meta's predictor. They differ where objects are small in their frames.
+    field: Field = "auto"
     fill_hole_area: int = 8  #: pixels of the low-resolution mask; 0 leaves holes
     binarize_prompted: bool = True  #: remember prompted frames as the user sees them
     max_objects: int = 16  #: in one batch
@@ -54,25 +58,28 @@ class Segmenter:
         self.source = source
         self.precision = precision
         self.options = options
+        self.windows = Windows(source.shape, model.config.image_size, options.field)
         self.features = FeatureCache(
             model, source, precision=precision, max_bytes=options.feature_bytes
         )
 
-    def accept(self, frame: int, prompt: MaskPrompt) -> ObjectOutput:
+    def accept(self, frame: int, window: Window, prompt: MaskPrompt) -> ObjectOutput:
         """Take a given mask as the answer."""
-        features = self.features[frame]
-        mask = mask_to_input(prompt.mask, self.model.config.image_size, self.model.device)
+        features = self.features[frame, window]
+        mask = mask_to_input(
+            prompt.mask[window.region], self.model.config.image_size, self.model.device
+        )
         with autocast(self.model.device, self.precision):
             return self.model.accept_mask(features, mask)
 
-    def embedding(self, frame: int, attended: Sequence[Attended] = ()) -> Tensor:
-        """Give a frame's features, conditioned on what each of some objects attends to.
+    def embedding(self, frame: int, window: Window, attended: Sequence[Attended] = ()) -> Tensor:
+        """Give a window's features, conditioned on what each of some objects attends to.
 
         Returns
         -------
         Tensor, shape (B or 1, C, H / 16, W / 16)
         """
-        features = self.features[frame]
+        features = self.features[frame, window]
         with autocast(self.model.device, self.precision):
             if not attended:
                 return self.model.without_memory(features)
@@ -83,16 +90,17 @@ class Segmenter:
     def decode(
         self,
         frame: int,
+        window: Window,
         embedding: Tensor,
         clicks: Sequence[PointPrompt | BoxPrompt],
         previous: Tensor | None,
     ) -> ObjectOutput:
         """Segment one object from its clicks, on top of the logits before them."""
         size, device = self.model.config.image_size, self.model.device
-        points, labels = encode_clicks(clicks, self.source.shape, size, device)
+        points, labels = encode_clicks(clicks, window, size, device)
         if previous is not None:
             previous = previous.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
-        features = self.features[frame]
+        features = self.features[frame, window]
         with autocast(device, self.precision):
             prompts = PromptTensors(points, labels, previous)
             output = self.model.segment(
@@ -104,8 +112,10 @@ class Segmenter:
             candidates=fill_holes(output.candidates.transpose(0, 1), area).transpose(0, 1),
         )
 
-    def follow(self, frame: int, attended: Sequence[Attended]) -> tuple[ObjectOutput, Tensor]:
-        """Find objects by what they attend to; as many memories each.
+    def follow(
+        self, frame: int, window: Window, attended: Sequence[Attended]
+    ) -> tuple[ObjectOutput, Tensor]:
+        """Find objects by what they attend to; as many memories each, of the same window.
 
         Returns
         -------
@@ -113,41 +123,43 @@ class Segmenter:
         memory : Tensor, shape (B, memory_dim, H / 16, W / 16)
             Of this frame.
         """
-        embedding, features = self.embedding(frame, attended), self.features[frame]
+        embedding = self.embedding(frame, window, attended)
+        features = self.features[frame, window]
         with autocast(self.model.device, self.precision):
             nothing = PromptTensors.none(len(attended), self.model.device)
             output = self.model.segment(embedding, features, nothing, multimask=True)
-        memory = self.encode(frame, output, binarize=False)
+        memory = self.encode(frame, window, output.logits, output.object_score, binarize=False)
         # The user sees holes filled, the memory has them: as in Meta's predictor.
         return output._replace(
             logits=fill_holes(output.logits, self.options.fill_hole_area)
         ), memory
 
-    def encode(self, frame: int, output: ObjectOutput, *, binarize: bool) -> Tensor:
-        """Turn masks on a frame into memories, (B, memory_dim, H / 16, W / 16)."""
-        features = self.features[frame]
+    def encode(
+        self, frame: int, window: Window, logits: Tensor, object_score: Tensor, *, binarize: bool
+    ) -> Tensor:
+        """Turn masks in a window into memories, (B, memory_dim, H / 16, W / 16)."""
+        features = self.features[frame, window]
         with autocast(self.model.device, self.precision):
-            memory = self.model.encode_memory(
-                features, output.logits, output.object_score, binarize=binarize
-            )
+            memory = self.model.encode_memory(features, logits, object_score, binarize=binarize)
         # Meta's predictor keeps memories as bfloat16 whatever it computes in.
         return memory.to(torch.bfloat16)
 
-    def mask(self, object_id: int, output: ObjectOutput) -> ObjectMask:
+    def mask(self, object_id: int, window: Window, output: ObjectOutput) -> ObjectMask:
         """Bring the mask of one object to the frame."""
         return cut_out(
             object_id,
             output.logits[0, 0],
-            self.source.shape,
+            window,
             float(output.ious[0, 0]),
             float(output.object_score[0, 0]),
         )
 
-    def ranked(self, object_id: int, output: ObjectOutput) -> Iterator[ObjectMask]:
+    def ranked(self, object_id: int, window: Window, output: ObjectOutput) -> Iterator[ObjectMask]:
         """Bring the candidates of one object to the frame, best first."""
         for index in output.candidate_ious[0].argsort(descending=True, stable=True).tolist():
             yield self.mask(
                 object_id,
+                window,
                 output._replace(
                     logits=output.candidates[:, index : index + 1],
                     ious=output.candidate_ious[:, index : index + 1],

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
-from torch import Tensor
 
-from napari_sam2.model.sam2 import ObjectOutput
+from napari_sam2.model.sam2 import MASK_SCALE, ObjectOutput
 from napari_sam2.predictors.memory import Attended, FrameMemory
 from napari_sam2.predictors.objects import (
     PromptedFrame,
+    Sighting,
     TrackedObject,
     check_prompt,
     order_prompts,
 )
+from napari_sam2.predictors.recall import Recall
 from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
 from napari_sam2.predictors.transforms import mask_to_logits
+from napari_sam2.predictors.windows import extent_of_logits, extent_of_mask
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
 
 if TYPE_CHECKING:
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
 
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictors.frames import FrameSource
+    from napari_sam2.predictors.windows import Extent, Window
+    from napari_sam2.prompts import BoxPrompt
 
 
 class Tracker:
@@ -34,6 +39,9 @@ class Tracker:
 
     What is kept is what can be attended to: the prompted frames, and the tracked frames
     near them and near the last one visited. Results are yielded, not stored.
+
+    Each object is looked for in a window that moves with it (see `TrackerOptions`). When it
+    moves, what is remembered of the object is made anew, out of its masks and the frames.
 
     Frames that follow a prompt get Meta's numbers. Around prompts we part from Meta's video
     predictor, each time so that the user is not surprised: a correction always counts as
@@ -63,6 +71,8 @@ class Tracker:
         self.source = source
         self.options = options or TrackerOptions()
         self.segmenter = Segmenter(model, source, precision, self.options)
+        self.windows = self.segmenter.windows
+        self._recall = Recall(self.segmenter)
         self._objects: dict[int, TrackedObject] = {}
 
     def prompted_frames(self, object_id: int) -> list[int]:
@@ -106,8 +116,8 @@ class Tracker:
         self.answer(object_id, frame, prompts, earlier)
         if given := self._mask_given(object_id, frame):
             return Candidates(frame, self.source.shape, (given,))
-        output = self._objects[object_id].prompted[frame].output
-        ranked = tuple(self.segmenter.ranked(object_id, output))
+        answered = self._objects[object_id].prompted[frame]
+        ranked = tuple(self.segmenter.ranked(object_id, answered.window, answered.output))
         return Candidates(frame, self.source.shape, ranked)
 
     @torch.inference_mode()
@@ -130,12 +140,13 @@ class Tracker:
             return
         start = None
         if isinstance(ordered[0], MaskPrompt):
-            output = self.segmenter.accept(frame, ordered[0])
+            window = self.windows.first(ordered)
+            output = self.segmenter.accept(frame, window, ordered[0])
         else:
             if corrects:
-                start = last.start if last else self._tracked_logits(known, frame, earlier)
-            output = self._click(known, frame, ordered, start, corrects=corrects)
-        known.prompted[frame] = PromptedFrame(ordered, corrects, start, output)
+                start = last.start if last else self._tracked_mask(known, frame, earlier)
+            window, output = self._click(known, frame, ordered, start, corrects=corrects)
+        known.prompted[frame] = PromptedFrame(ordered, corrects, start, window, output)
         known.memory.prompted.pop(frame, None)  # encoded again before it is attended to
         self._objects[object_id] = known
 
@@ -190,7 +201,7 @@ class Tracker:
             prompted = [i for i in object_ids if self.prompted_frames(i)]
             outputs = self.step(prompted, frame, reverse=reverse)
             masks = [
-                self._mask_given(i, frame) or self.segmenter.mask(i, output)
+                self._mask_given(i, frame) or self.segmenter.mask(i, self.window(i, frame), output)
                 for i, output in outputs.items()
             ]
             yield FrameMasks(frame, self.source.shape, tuple(masks))
@@ -215,42 +226,39 @@ class Tracker:
             By object, in the order given; each with B = 1.
         """
         objects = {i: self._objects[i] for i in object_ids}
-        outputs, attended = {}, {}
+        outputs = {}
+        attended: dict[Window, dict[int, Attended]] = defaultdict(dict)
         for object_id, known in objects.items():
             if frame in known.prompted:
                 outputs[object_id] = known.prompted[frame].output
             else:
-                attended[object_id] = self._attended(known, frame, reverse=reverse)
-        for batch in _batches(attended, self.options.max_objects):
-            for object_id, (output, memory) in self._track_batch(batch, frame).items():
-                known = objects[object_id]
-                outputs[object_id] = output
-                known.memory.tracked[frame] = memory
-                known.logits[frame] = output.logits
+                window = self._recall.aim(known, frame)
+                attended[window][object_id] = self._recall.attended(
+                    known, frame, window, reverse=reverse
+                )
+        for window, by_object in attended.items():
+            for batch in _batches(by_object, self.options.max_objects):
+                for object_id, (output, memory) in self._track_batch(batch, frame, window).items():
+                    known, outputs[object_id] = objects[object_id], output
+                    known.memory.tracked[frame] = memory
+                    known.sightings[frame] = Sighting(window, output.logits, output.object_score)
         for known in objects.values():
             known.tracked.add(frame)
             known.reverse = reverse
             known.keep_near(frame)
         return {i: outputs[i] for i in objects}
 
-    def _attended(self, known: TrackedObject, frame: int, *, reverse: bool) -> Attended:
-        """Choose what a frame attends to, after encoding the prompted frames that need it."""
-        for prompted_frame, prompted in known.prompted.items():
-            if prompted_frame in known.memory.prompted or prompted_frame == frame:
-                continue
-            output = prompted.output
-            features = self.segmenter.encode(
-                prompted_frame, output, binarize=self.options.binarize_prompted
-            )
-            known.memory.forget_around(prompted_frame)
-            known.memory.prompted[prompted_frame] = FrameMemory(features, output.pointer)
-        return known.memory.attended(frame, reverse=reverse, n_frames=self.source.n_frames)
+    def window(self, object_id: int, frame: int) -> Window:
+        """Give the part of a frame in which an object was looked for, on the last one visited."""
+        known = self._objects[object_id]
+        prompted = known.prompted.get(frame)
+        return prompted.window if prompted else known.window or self.windows.whole
 
     def _track_batch(
-        self, attended: dict[int, Attended], frame: int
+        self, attended: dict[int, Attended], frame: int, window: Window
     ) -> dict[int, tuple[ObjectOutput, FrameMemory]]:
         """Track objects that attend to as many memories, in one go."""
-        found, memory = self.segmenter.follow(frame, list(attended.values()))
+        found, memory = self.segmenter.follow(frame, window, list(attended.values()))
         rows = [_row(found, i) for i in range(len(attended))]
         return {
             object_id: (row, FrameMemory(memory[i : i + 1].clone(), row.pointer))
@@ -262,34 +270,62 @@ class Tracker:
         known: TrackedObject,
         frame: int,
         prompts: Sequence[Prompt],
-        start: Tensor | None,
+        start: Sighting | None,
         *,
         corrects: bool,
-    ) -> ObjectOutput:
+    ) -> tuple[Window, ObjectOutput]:
         """Decode the first prompt, then every further click on top of the mask before it."""
         clicks = [p for p in prompts if not isinstance(p, MaskPrompt)]
         last = known.prompted.get(frame)
         answered = last.answers(prompts) if last else 0
-        output = last.output if last and answered else None
-        near = self._attended(known, frame, reverse=known.reverse) if corrects else None
-        embedding = self.segmenter.embedding(frame, [near] if near and near.spatial else [])
-        previous = output.logits if output is not None else start
+        output: ObjectOutput | None = None
+        seen = start
+        if last and answered:
+            output, seen = last.output, last.sighting
+        window = seen.window if seen else self.windows.first(clicks[:1])
         for count in range(answered + 1, len(clicks) + 1):
-            output = self.segmenter.decode(frame, embedding, clicks[:count], previous)
-            previous = output.logits
+            asked = clicks[:count]
+            if seen:
+                window = self.windows.fit(window, seen.extent, asked)
+            ask = partial(self._decode, known, frame, asked, seen, corrects)
+            window, found = self.windows.settle(window, asked, ask)
+            seen, output = Sighting(window, found.logits, found.object_score), found
         assert output is not None  # there was at least one prompt that had no answer
-        return output
+        return window, output
 
-    def _tracked_logits(
+    def _decode(
+        self,
+        known: TrackedObject,
+        frame: int,
+        clicks: Sequence[PointPrompt | BoxPrompt],
+        previous: Sighting | None,
+        corrects: bool,
+        window: Window,
+    ) -> tuple[ObjectOutput, Extent | None]:
+        """Decode clicks in a window, on top of what was seen before them."""
+        near = []
+        if corrects:
+            attended = self._recall.attended(known, frame, window, reverse=known.reverse)
+            near = [attended] if attended.spatial else []
+        embedding = self.segmenter.embedding(frame, window, near)
+        logits = previous.through(window) if previous else None
+        output = self.segmenter.decode(frame, window, embedding, clicks, logits)
+        return output, extent_of_logits(output.logits[0, 0], window)
+
+    def _tracked_mask(
         self, known: TrackedObject, frame: int, earlier: np.ndarray | None
-    ) -> Tensor | None:
-        """Give the logits of a tracked mask, or the next best thing."""
-        if frame in known.logits:
-            return known.logits[frame]
+    ) -> Sighting | None:
+        """Give a tracked mask, or the next best thing."""
+        if frame in known.sightings:
+            return known.sightings[frame]
         if earlier is None:
             return None
+        extent = extent_of_mask(earlier)
+        window = self.windows.around(extent) if extent else self.windows.whole
         model = self.segmenter.model
-        return mask_to_logits(earlier, model.config.image_size, model.device)
+        part = earlier[window.region]
+        logits = mask_to_logits(part, model.config.image_size, model.device)
+        return Sighting(window, logits, logits.new_full((1, 1), MASK_SCALE / 2))
 
     def _mask_given(self, object_id: int, frame: int) -> ObjectMask | None:
         """Give the user's own mask on a frame, if there is one."""

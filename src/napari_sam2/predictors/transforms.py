@@ -20,6 +20,8 @@ from napari_sam2.prompts import BoxPrompt, ObjectMask, PointPrompt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_sam2.predictors.windows import Window
+
 #: Mean and standard deviation of ImageNet's red, green and blue, in [0, 1].
 IMAGENET_MEAN = (0.485, 0.456, 0.406)
 IMAGENET_STD = (0.229, 0.224, 0.225)
@@ -67,7 +69,7 @@ def frame_to_pixels(frame: np.ndarray, size: int, device: torch.device) -> Tenso
 
 
 def to_model_points(
-    positions: np.ndarray, shape: tuple[int, int], size: int, device: torch.device
+    positions: np.ndarray, window: Window, size: int, device: torch.device
 ) -> Tensor:
     """Turn image positions into the model's (x, y).
 
@@ -79,8 +81,8 @@ def to_model_points(
     ----------
     positions : np.ndarray, shape (..., 2)
         (row, column) in the image.
-    shape : tuple of int
-        (H, W) of the image.
+    window : Window
+        The part of the image that the model sees.
     size : int
         Edge of the model's input, in pixels.
 
@@ -88,14 +90,15 @@ def to_model_points(
     -------
     Tensor, shape (..., 2), float32
     """
-    scale = size / np.asarray(shape, dtype=float)
-    inside = (np.asarray(positions, dtype=float) + 0.5) * scale - 0.5
+    scale = size / np.asarray(window.shape, dtype=float)
+    within = np.asarray(positions, dtype=float) - (window.row, window.column)
+    inside = (within + 0.5) * scale - 0.5
     return torch.from_numpy(inside[..., ::-1].astype(np.float32)).to(device)
 
 
 def encode_clicks(
     prompts: Sequence[PointPrompt | BoxPrompt],
-    shape: tuple[int, int],
+    window: Window,
     size: int,
     device: torch.device,
 ) -> tuple[Tensor, Tensor]:
@@ -115,7 +118,7 @@ def encode_clicks(
     for point in (p for p in prompts if isinstance(p, PointPrompt)):
         positions.append((point.row, point.column))
         labels.append(POSITIVE if point.positive else NEGATIVE)
-    points = to_model_points(np.array(positions).reshape(-1, 2), shape, size, device)
+    points = to_model_points(np.array(positions).reshape(-1, 2), window, size, device)
     return points[None], torch.tensor([labels], device=device)
 
 
@@ -154,17 +157,17 @@ def mask_to_logits(mask: np.ndarray, size: int, device: torch.device) -> Tensor:
 
 
 def cut_out(
-    object_id: int, logits: Tensor, shape: tuple[int, int], iou: float, object_score: float
+    object_id: int, logits: Tensor, window: Window, iou: float, object_score: float
 ) -> ObjectMask:
     """Bring low-resolution logits to the frame, and keep the part that holds the object.
 
     Parameters
     ----------
     logits : Tensor, shape (h, w)
-    shape : tuple of int
-        (H, W) of the frame.
+    window : Window
+        The part of the frame that they cover.
     """
-    full = upsample(logits[None, None], shape)[0, 0]
+    full = upsample(logits[None, None], window.shape)[0, 0]
     inside = full > 0
     rows = inside.any(dim=1).nonzero()[:, 0].tolist()
     columns = inside.any(dim=0).nonzero()[:, 0].tolist()
@@ -175,4 +178,5 @@ def cut_out(
     # The smallest positive half is kept positive: the mask must not change by the rounding.
     smallest = float(np.finfo(np.float16).smallest_subnormal)
     half = torch.where(part > 0, part.clamp(min=smallest), part).half().cpu().numpy()
-    return ObjectMask(object_id, (rows[0], columns[0]), half, iou, object_score)
+    origin = (window.row + rows[0], window.column + columns[0])
+    return ObjectMask(object_id, origin, half, iou, object_score)

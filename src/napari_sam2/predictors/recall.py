@@ -1,0 +1,70 @@
+"""What is remembered of objects, as the window they are looked at through needs it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam2.predictors.memory import Attended, FrameMemory
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from napari_sam2.predictors.objects import PromptedFrame, Sighting, TrackedObject
+    from napari_sam2.predictors.segmenter import Segmenter
+    from napari_sam2.predictors.windows import Window
+
+
+class Recall:
+    """Encodes memories of objects, when they are wanted and for the window they are wanted in.
+
+    Parameters
+    ----------
+    segmenter : Segmenter
+    """
+
+    def __init__(self, segmenter: Segmenter) -> None:
+        self.segmenter = segmenter
+
+    def aim(self, known: TrackedObject, frame: int) -> Window:
+        """Point the window of an object at where it was last seen near a frame."""
+        windows = self.segmenter.windows
+        if windows.edges and (seen := known.last_seen(frame)):
+            return windows.fit(seen.window, seen.extent)
+        return known.window or windows.whole
+
+    def attended(
+        self, known: TrackedObject, frame: int, window: Window, *, reverse: bool
+    ) -> Attended:
+        """Choose what a frame attends to in a window, and encode what is not yet as needed."""
+        if known.window != window:
+            self._move(known, window)
+        for prompted_frame, prompted in known.prompted.items():
+            if prompted_frame in known.memory.prompted or prompted_frame == frame:
+                continue
+            remembered = self._remember_prompted(prompted, prompted_frame, window)
+            known.memory.forget_around(prompted_frame)
+            known.memory.prompted[prompted_frame] = remembered
+        n_frames = self.segmenter.source.n_frames
+        return known.memory.attended(frame, reverse=reverse, n_frames=n_frames)
+
+    def _move(self, known: TrackedObject, window: Window) -> None:
+        """Have everything that is remembered of an object in another window."""
+        memory, known.window = known.memory, window
+        for frame, one in memory.tracked.items():
+            if one.features is not None:
+                features = self._remember(frame, window, known.sightings[frame], binarize=False)
+                memory.tracked[frame] = FrameMemory(features, one.pointer)
+        for frame in memory.prompted:
+            memory.prompted[frame] = self._remember_prompted(known.prompted[frame], frame, window)
+
+    def _remember_prompted(
+        self, prompted: PromptedFrame, frame: int, window: Window
+    ) -> FrameMemory:
+        binarize = self.segmenter.options.binarize_prompted
+        features = self._remember(frame, window, prompted.sighting, binarize=binarize)
+        return FrameMemory(features, prompted.output.pointer)
+
+    def _remember(self, frame: int, window: Window, seen: Sighting, *, binarize: bool) -> Tensor:
+        return self.segmenter.encode(
+            frame, window, seen.through(window), seen.object_score, binarize=binarize
+        )
