@@ -124,9 +124,9 @@ class Shutter:
 def shutter(monkeypatch):
     shutter, read = Shutter(), FrameSource.read
 
-    def gated(self, frame):
+    def gated(self, frame, *region):
         shutter.pass_through(frame)
-        return read(self, frame)
+        return read(self, frame, *region)
 
     monkeypatch.setattr(FrameSource, "read", gated)
     yield shutter
