@@ -41,7 +41,7 @@ class DriftingDiscs:
         for number in range(self.n_objects):
             row, column = self.centre(number, frame)
             image[(rows - row) ** 2 + (columns - column) ** 2 < (self.shape[1] / 16) ** 2] += 150
-        return image
+        return image[index[1:]]
 
 
 def main() -> None:
