@@ -12,13 +12,9 @@ from napari_sam2.model.layers import MLP, LayerNorm2d
 from napari_sam2.model.transformer import TwoWayTransformer
 
 if TYPE_CHECKING:
-    from napari_sam2.model.config import SAM2Config
+    from napari_sam2.model.config import SAM2Config, StabilityConfig
 
 CANDIDATES = 3  #: masks offered where a prompt is ambiguous
-
-#: A single mask whose area changes by more than 2 % when its threshold moves by 0.05
-#: either way gives way to the best candidate (Meta's dynamic multimask).
-STABILITY_DELTA, STABILITY_THRESHOLD = 0.05, 0.98
 
 
 class DecodedMasks(NamedTuple):
@@ -123,16 +119,22 @@ def candidates(decoded: DecodedMasks) -> DecodedMasks:
     return DecodedMasks(logits[:, 1:], ious[:, 1:], tokens[:, 1:], score)
 
 
-def single(decoded: DecodedMasks, *, when_stable: bool = True) -> DecodedMasks:
-    """Take the single mask; where it is not stable, the best candidate if asked.
+def single(decoded: DecodedMasks, kept: StabilityConfig | None) -> DecodedMasks:
+    """Take the single mask; where it is not stable, the best candidate.
 
     The token is the single mask's in either case: object pointers were trained on it.
+
+    Parameters
+    ----------
+    decoded : DecodedMasks
+    kept : StabilityConfig, optional
+        What is stable; without it every mask is.
     """
     logits, ious, tokens, score = decoded
     first = DecodedMasks(logits[:, :1], ious[:, :1], tokens[:, :1], score)
-    if not when_stable:
+    if kept is None:
         return first
-    stable = _stability(first.logits) >= STABILITY_THRESHOLD  # (B, 1)
+    stable = _stability(first.logits, kept.delta) >= kept.threshold  # (B, 1)
     best = best_index(ious[:, 1:]) + 1
     return DecodedMasks(
         torch.where(stable[..., None, None], first.logits, pick(logits, best)),
@@ -152,9 +154,9 @@ def pick(x: Tensor, index: Tensor) -> Tensor:  # (B, M, ...), (B,) -> (B, 1, ...
     return x[torch.arange(len(x), device=x.device), index][:, None]
 
 
-def _stability(logits: Tensor) -> Tensor:  # (B, M, H, W) -> (B, M)
-    inner = (logits > STABILITY_DELTA).sum(dim=(-2, -1)).float()
-    outer = (logits > -STABILITY_DELTA).sum(dim=(-2, -1)).float()
+def _stability(logits: Tensor, delta: float) -> Tensor:  # (B, M, H, W) -> (B, M)
+    inner = (logits > delta).sum(dim=(-2, -1)).float()
+    outer = (logits > -delta).sum(dim=(-2, -1)).float()
     return torch.where(outer > 0, inner / outer, 1.0)
 
 

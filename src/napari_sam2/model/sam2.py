@@ -206,7 +206,6 @@ class SAM2(nn.Module):
         prompts: PromptTensors,
         *,
         multimask: bool,
-        when_stable: bool = True,
     ) -> ObjectOutput:
         """Find B objects on one frame of a video.
 
@@ -217,17 +216,12 @@ class SAM2(nn.Module):
         multimask : bool
             Choose among three candidates rather than take the single mask. Meta's rule:
             with no or one point.
-        when_stable : bool
-            Let the best candidate replace a single mask that is not stable.
         """
-        decoded = self.decode(embedding, features, prompts)
-        return self.choose(decoded, multimask=multimask, when_stable=when_stable)
+        return self.choose(self.decode(embedding, features, prompts), multimask=multimask)
 
-    def choose(
-        self, decoded: DecodedMasks, *, multimask: bool, when_stable: bool = True
-    ) -> ObjectOutput:
+    def choose(self, decoded: DecodedMasks, *, multimask: bool) -> ObjectOutput:
         """Choose among decoded masks, and hide objects that are not there; see `segment`."""
-        chosen = candidates(decoded) if multimask else single(decoded, when_stable=when_stable)
+        chosen = candidates(decoded) if multimask else single(decoded, self.config.stability)
         appears = chosen.object_score > 0  # (B, 1)
         logits = chosen.logits.float().where(appears[..., None, None], NO_OBJECT)
         ious = chosen.ious.float()
