@@ -16,6 +16,9 @@ if TYPE_CHECKING:
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictors.frames import FrameError, FrameSource, View
     from napari_sam2.predictors.image import ImagePredictor
+    from napari_sam2.predictors.meta.automatic import SAM2AutomaticMaskGenerator
+    from napari_sam2.predictors.meta.build import build_sam2, build_sam2_hf
+    from napari_sam2.predictors.meta.image import SAM2ImagePredictor
     from napari_sam2.predictors.segmenter import TrackerOptions
     from napari_sam2.predictors.tracker import Tracker
     from napari_sam2.prompts import (
@@ -39,6 +42,10 @@ _HOMES = {
     "FrameSource": "predictors.frames",
     "View": "predictors.frames",
     "ImagePredictor": "predictors.image",
+    "SAM2AutomaticMaskGenerator": "predictors.meta.automatic",
+    "SAM2ImagePredictor": "predictors.meta.image",
+    "build_sam2": "predictors.meta.build",
+    "build_sam2_hf": "predictors.meta.build",
     "Tracker": "predictors.tracker",
     "TrackerOptions": "predictors.segmenter",
     "BoxPrompt": "prompts",
@@ -63,12 +70,16 @@ __all__ = [
     "MaskPrompt",
     "ObjectMask",
     "PointPrompt",
+    "SAM2AutomaticMaskGenerator",
     "SAM2Config",
+    "SAM2ImagePredictor",
     "Session",
     "Settings",
     "Tracker",
     "TrackerOptions",
     "View",
+    "build_sam2",
+    "build_sam2_hf",
     "config_names",
     "load_config",
     "load_model",

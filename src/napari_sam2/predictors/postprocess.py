@@ -11,15 +11,16 @@ from torch import Tensor
 _WITHIN_EACH = np.stack((np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))))
 
 FILLED = 0.1  #: logit that a filled hole gets in a video
+CLEANED = 10.0  #: logits above or below the threshold that what is small gets on an image
 
 
-def small_components(masks: np.ndarray, max_area: int) -> np.ndarray:
+def small_components(masks: np.ndarray, max_area: float) -> np.ndarray:
     """Mark the 8-connected components of up to `max_area` pixels.
 
     Parameters
     ----------
     masks : np.ndarray, shape (N, H, W), bool
-    max_area : int
+    max_area : float
         In pixels.
 
     Returns
@@ -27,9 +28,9 @@ def small_components(masks: np.ndarray, max_area: int) -> np.ndarray:
     np.ndarray, shape (N, H, W), bool
     """
     components, _ = ndimage.label(masks, structure=_WITHIN_EACH)
-    areas = np.bincount(components.ravel())
-    areas[0] = max_area + 1  # what is not in the masks
-    return np.asarray((areas <= max_area)[components])
+    is_small = np.bincount(components.ravel()) <= max_area
+    is_small[:1] = False  # what is not in the masks
+    return np.asarray(is_small[components])
 
 
 def fill_holes(logits: Tensor, max_area: int) -> Tensor:
@@ -50,3 +51,33 @@ def fill_holes(logits: Tensor, max_area: int) -> Tensor:
     if not holes.any():
         return logits
     return torch.where(torch.from_numpy(holes)[:, None].to(logits.device), FILLED, logits)
+
+
+def clean(
+    logits: Tensor, threshold: float, *, max_hole_area: float, max_sprinkle_area: float
+) -> Tensor:
+    """Fill small holes and remove small specks.
+
+    Meta's ``SAM2Transforms.postprocess_masks``. Both are looked for in the masks as they are:
+    a speck with a hole in it becomes background, its hole object.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (B, M, H, W)
+        At low resolution.
+    threshold : float
+        What is above it is object.
+    max_hole_area, max_sprinkle_area : float
+        In pixels of `logits`; 0 leaves them.
+    """
+    cleaned = logits
+    found = logits.flatten(0, 1) > threshold
+    for inside, max_area, step in (
+        (~found, max_hole_area, CLEANED),
+        (found, max_sprinkle_area, -CLEANED),
+    ):
+        if max_area > 0:
+            small = torch.from_numpy(small_components(inside.cpu().numpy(), max_area))
+            small = small.to(logits.device).view_as(logits)
+            cleaned = torch.where(small, threshold + step, cleaned)
+    return cleaned
