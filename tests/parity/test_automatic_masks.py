@@ -64,8 +64,8 @@ def models():
 def discs():
     """Discs of all colours on a dark ground, uint8."""
     generator = np.random.default_rng(0)
-    rows, columns = np.mgrid[:120, :151]
-    image = generator.normal(20, 8, (120, 151, 3))
+    rows, columns = np.mgrid[:120, :150]
+    image = generator.normal(20, 8, (120, 150, 3))
     for _ in range(14):
         row, column = generator.random(2) * image.shape[:2]
         radius, squeeze = generator.uniform((6, 0.5), (16, 2))

@@ -24,7 +24,7 @@ class Crop(NamedTuple):
     """A part of an image that is looked at on its own."""
 
     number: int  #: in the order of looking
-    layer: int  #: 0 is the whole image, layer n has 4**n crops
+    layer: int  #: 0 is the whole image, layer n has up to 4**n crops
     window: Window
 
 
@@ -76,7 +76,7 @@ def crops_of(shape: tuple[int, int], layers: int, overlap: float) -> list[Crop]:
     shape : tuple of int
         (H, W) of the image.
     layers : int
-        Of crops, besides the whole image; layer n has 2**n to a side.
+        Of crops, besides the whole image; layer n has up to 2**n to a side.
     overlap : float
         Of neighbours in the first layer, as a part of the image's shorter side; it halves from
         layer to layer.
@@ -90,7 +90,8 @@ def crops_of(shape: tuple[int, int], layers: int, overlap: float) -> list[Crop]:
         for i, j in product(range(n), range(n)):
             row, column = (height - shared) * j, (width - shared) * i
             size = min(height, shape[0] - row), min(width, shape[1] - column)
-            windows.append((layer, Window(row, column, *size)))
+            if min(size) > 0:  # the last may begin beyond a small image
+                windows.append((layer, Window(row, column, *size)))
     return [Crop(number, layer, window) for number, (layer, window) in enumerate(windows)]
 
 
