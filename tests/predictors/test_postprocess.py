@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis.extra import numpy as hnp
 from skimage.measure import label, regionprops
 
-from napari_sam2.predictors.postprocess import FILLED, fill_holes, small_components
+from napari_sam2.predictors.postprocess import FILLED, clean, fill_holes, small_components
 
 
 def one_by_one(mask, max_area):
@@ -40,3 +40,35 @@ def test_area_zero_changes_nothing():
     logits = torch.randn(2, 1, 8, 8)
 
     assert fill_holes(logits, 0) is logits
+
+
+def test_holes_are_filled_and_specks_removed_in_each_mask_of_a_batch():
+    logits = torch.full((2, 2, 12, 12), 3.0)
+    logits[0, 1, 2:4, 2:4] = -2  # a hole of 4
+    logits[1, 0, 6:] = -5
+    logits[1, 0, 9, 9] = 4  # a speck of 1
+    logits[1, 0, 8, 8] = 4  # that touches it at a corner
+
+    cleaned = clean(logits, 0.5, max_hole_area=4, max_sprinkle_area=2)
+
+    assert (cleaned[0, 1, 2:4, 2:4] == 10.5).all()
+    assert cleaned[1, 0, 9, 9] == cleaned[1, 0, 8, 8] == -9.5
+    assert (cleaned != logits).sum() == 6
+
+
+def test_speck_around_a_hole_becomes_background_and_its_hole_object():
+    """Both are found in the mask as it was: Meta's rule."""
+    logits = torch.full((1, 1, 9, 9), -3.0)
+    logits[0, 0, 3:6, 3:6] = 3
+    logits[0, 0, 4, 4] = -1
+
+    cleaned = clean(logits, 0, max_hole_area=1, max_sprinkle_area=8)
+
+    assert cleaned[0, 0, 4, 4] == 10
+    assert cleaned[0, 0, 3, 3] == -10
+
+
+def test_nothing_is_cleaned_unless_asked():
+    logits = torch.randn(2, 1, 8, 8)
+
+    assert clean(logits, 0, max_hole_area=0, max_sprinkle_area=0) is logits

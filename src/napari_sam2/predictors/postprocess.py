@@ -7,8 +7,7 @@ import torch
 from scipy import ndimage
 from torch import Tensor
 
-#: Pixels of one mask touch at edges and corners; those of different masks never do.
-_WITHIN_EACH = np.stack((np.zeros((3, 3)), np.ones((3, 3)), np.zeros((3, 3))))
+_TOUCHING = np.ones((3, 3))  #: pixels touch at edges and corners
 
 FILLED = 0.1  #: logit that a filled hole gets in a video
 CLEANED = 10.0  #: logits above or below the threshold that what is small gets on an image
@@ -27,10 +26,14 @@ def small_components(masks: np.ndarray, max_area: float) -> np.ndarray:
     -------
     np.ndarray, shape (N, H, W), bool
     """
-    components, _ = ndimage.label(masks, structure=_WITHIN_EACH)
-    is_small = np.bincount(components.ravel()) <= max_area
-    is_small[:1] = False  # what is not in the masks
-    return np.asarray(is_small[components])
+    small = np.zeros_like(masks)
+    for mask, small_ones in zip(masks, small, strict=True):
+        components, _ = ndimage.label(mask, structure=_TOUCHING)
+        is_small = np.bincount(components.ravel()) <= max_area
+        is_small[:1] = False  # what is not in the mask
+        if is_small.any():
+            small_ones[:] = is_small[components]
+    return small
 
 
 def fill_holes(logits: Tensor, max_area: int) -> Tensor:
