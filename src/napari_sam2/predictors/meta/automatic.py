@@ -222,13 +222,20 @@ def _grids(
     per_side: int | None, given: Sequence[np.ndarray] | None, layers: int, fewer: int
 ) -> list[np.ndarray]:  # each (N, 2), (x, y)
     if per_side is not None and given is None:
-        return [point_grid(int(per_side / fewer**i))[:, ::-1] for i in range(layers + 1)]
+        sides = [int(per_side / fewer**layer) for layer in range(layers + 1)]
+        if 0 in sides:
+            raise ValueError(
+                f"Expected points in every layer of crops, got {sides} to a side: choose more "
+                "points_per_side, or a smaller crop_n_points_downscale_factor."
+            )
+        return [point_grid(side)[:, ::-1] for side in sides]
     if per_side is not None or given is None:
         raise ValueError(
             "Expected either points_per_side or point_grids: give one, and None for the other."
         )
     grids = [np.asarray(grid, dtype=float) for grid in given]
-    if len(grids) <= layers or any(grid.ndim != 2 or grid.shape[1] != 2 for grid in grids):
+    usable = all(grid.ndim == 2 and grid.shape[1] == 2 and len(grid) for grid in grids)
+    if len(grids) <= layers or not usable:
         raise ValueError(
             f"Expected point_grids of {layers + 1} arrays of shape (N, 2), one for the image and "
             f"one for each layer of crops, got shapes {[grid.shape for grid in grids]}."
