@@ -90,6 +90,12 @@ def test_core_runs_without_qt_and_napari():
     assert not {"qtpy", "napari", "magicgui", "superqt", "vispy"} & set(loaded)
 
 
+def test_metas_api_needs_none_of_what_metas_code_needs():
+    loaded = run_python("import sys, napari_sam2.predictors.meta.automatic; print(*sys.modules)")
+
+    assert not {"PIL", "cv2", "hydra", "pycocotools", "torchvision"} & set(loaded.split())
+
+
 def test_every_public_name_can_be_imported():
     import napari_sam2
 

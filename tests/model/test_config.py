@@ -5,7 +5,6 @@ import pytest
 from napari_sam2.model.config import (
     HieraConfig,
     SAM2Config,
-    StabilityConfig,
     config_folder,
     config_names,
     load_config,
@@ -38,18 +37,6 @@ def test_config_is_read_from_a_file(tmp_path):
     config = load_config(path)
 
     assert (config.image_size, config.hiera.stage_dims) == (256, (48, 96, 192, 384))
-
-
-def test_stability_is_metas_unless_the_file_says_otherwise(tmp_path):
-    path = tmp_path / "mine.yaml"
-    path.write_text("name: mine\ncheckpoint: mine.pt\n")
-    assert load_config(path).stability == StabilityConfig(delta=0.05, threshold=0.98)
-
-    path.write_text("name: mine\ncheckpoint: mine.pt\nstability: {delta: 0.1}\n")
-    assert load_config(path).stability == StabilityConfig(delta=0.1, threshold=0.98)
-
-    path.write_text("name: mine\ncheckpoint: mine.pt\nstability: null\n")
-    assert load_config(path).stability is None
 
 
 def test_unknown_config_names_those_there_are():

@@ -131,7 +131,7 @@ def mask_decoder(config):
     sparse, dense = noise(3, 4, dim), noise(3, dim, grid, grid, seed=3)
     decoded = ours(image, where, fine, sparse, dense)
     for multimask in (True, False):
-        chosen = candidates(decoded) if multimask else single(decoded, config.stability)
+        chosen = candidates(decoded) if multimask else single(decoded, config)
         metas = theirs(
             image_embeddings=image,
             image_pe=where,

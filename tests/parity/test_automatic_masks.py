@@ -83,7 +83,7 @@ def both(models, **options):
     return ours, theirs
 
 
-def assert_same(ours, theirs, *, at_least=8):
+def assert_same(ours, theirs, *, at_least=6):
     assert len(ours) == len(theirs) >= at_least
     for one, other in zip(ours, theirs, strict=True):
         assert one.keys() == other.keys()

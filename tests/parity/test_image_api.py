@@ -8,7 +8,6 @@ from metas_extension import connected_components
 from PIL import Image
 
 from napari_sam2 import SAM2ImagePredictor
-from napari_sam2.model.config import StabilityConfig
 
 reference = pytest.importorskip("parity_reference")
 metas = pytest.importorskip("sam2.sam2_image_predictor")
@@ -203,13 +202,14 @@ def test_single_masks_that_are_not_stable_give_way_like_metas(tiny_config, postp
     prompts = {"point_coords": points, "point_labels": np.ones((16, 1)), "multimask_output": False}
     always = pair[1].predict(**prompts)[2]
     stabilities = (always > 0.1).sum(axis=(1, 2, 3)) / (always > -0.1).sum(axis=(1, 2, 3))
-    kept = StabilityConfig(delta=0.1, threshold=np.median(stabilities)) if postprocess else None
-    models[0].config = dataclasses.replace(tiny_config, stability=kept)
-    if kept is not None:
+    kept = {"least_stability": 0.0}
+    if postprocess:
+        kept = {"least_stability": float(np.median(stabilities)), "stability_delta": 0.1}
         decoder = models[1].sam_mask_decoder
         decoder.dynamic_multimask_via_stability = True
-        decoder.dynamic_multimask_stability_delta = kept.delta
-        decoder.dynamic_multimask_stability_thresh = kept.threshold
+        decoder.dynamic_multimask_stability_delta = kept["stability_delta"]
+        decoder.dynamic_multimask_stability_thresh = kept["least_stability"]
+    models[0].config = dataclasses.replace(tiny_config, **kept)
 
     ours, theirs = (predictor.predict(**prompts, return_logits=True) for predictor in pair)
 

@@ -39,17 +39,6 @@ class HieraConfig:
 
 
 @dataclass(frozen=True, kw_only=True)
-class StabilityConfig:
-    """When a single mask is kept, rather than replaced by the best candidate.
-
-    Meta's dynamic multimask: it is kept if its area hardly changes when its threshold moves.
-    """
-
-    delta: float = 0.05  #: logits by which the threshold moves, either way
-    threshold: float = 0.98  #: a stable mask's least ratio of the smaller area to the larger
-
-
-@dataclass(frozen=True, kw_only=True)
 class SAM2Config:
     """Everything needed to build a model, before its weights.
 
@@ -69,8 +58,11 @@ class SAM2Config:
     iou_head_dim: int = 256  #: hidden channels of the IoU head
     occlusion_embedding: bool = True  #: mark memories of frames without the object (2.1)
     pointer_time: bool = True  #: tell pointers by their distance in time (2.1)
-    #: When single masks are kept; None: always (Meta's ``apply_postprocessing=False``).
-    stability: StabilityConfig | None = field(default_factory=StabilityConfig)
+    #: A single mask is kept, rather than replaced by the best candidate, where the ratio of its
+    #: areas is at least this when its threshold moves by `stability_delta` (Meta's dynamic
+    #: multimask). 0 keeps all.
+    least_stability: float = 0.98
+    stability_delta: float = 0.05  #: logits, either way
 
     def __post_init__(self) -> None:
         # 32 for the trunk's strides, 8 for the window that tiles its position embedding.
@@ -96,16 +88,10 @@ class SAM2Config:
         hiera = data.get("hiera", {})
         _reject_unknown(HieraConfig, hiera)
         hiera = {key: tuple(v) if isinstance(v, list) else v for key, v in hiera.items()}
-        stability = data.get("stability", {})
-        if stability is not None:
-            _reject_unknown(StabilityConfig, stability)
-            stability = StabilityConfig(**stability)
-        return cls(**{**data, "hiera": HieraConfig(**hiera), "stability": stability})
+        return cls(**{**data, "hiera": HieraConfig(**hiera)})
 
 
-def _reject_unknown(
-    cls: type[HieraConfig | StabilityConfig | SAM2Config], data: Mapping[str, Any]
-) -> None:
+def _reject_unknown(cls: type[HieraConfig | SAM2Config], data: Mapping[str, Any]) -> None:
     known = {f.name for f in fields(cls)}
     if unknown := sorted(set(data) - known):
         raise ValueError(f"{cls.__name__} has no {unknown}; it takes {sorted(known)}.")

@@ -12,7 +12,7 @@ from napari_sam2.model.layers import MLP, LayerNorm2d
 from napari_sam2.model.transformer import TwoWayTransformer
 
 if TYPE_CHECKING:
-    from napari_sam2.model.config import SAM2Config, StabilityConfig
+    from napari_sam2.model.config import SAM2Config
 
 CANDIDATES = 3  #: masks offered where a prompt is ambiguous
 
@@ -119,7 +119,7 @@ def candidates(decoded: DecodedMasks) -> DecodedMasks:
     return DecodedMasks(logits[:, 1:], ious[:, 1:], tokens[:, 1:], score)
 
 
-def single(decoded: DecodedMasks, kept: StabilityConfig | None) -> DecodedMasks:
+def single(decoded: DecodedMasks, config: SAM2Config) -> DecodedMasks:
     """Take the single mask; where it is not stable, the best candidate.
 
     The token is the single mask's in either case: object pointers were trained on it.
@@ -127,14 +127,12 @@ def single(decoded: DecodedMasks, kept: StabilityConfig | None) -> DecodedMasks:
     Parameters
     ----------
     decoded : DecodedMasks
-    kept : StabilityConfig, optional
-        What is stable; without it every mask is.
+    config : SAM2Config
+        What is stable.
     """
     logits, ious, tokens, score = decoded
     first = DecodedMasks(logits[:, :1], ious[:, :1], tokens[:, :1], score)
-    if kept is None:
-        return first
-    stable = _stability(first.logits, kept.delta) >= kept.threshold  # (B, 1)
+    stable = _stability(first.logits, config.stability_delta) >= config.least_stability  # (B, 1)
     best = best_index(ious[:, 1:]) + 1
     return DecodedMasks(
         torch.where(stable[..., None, None], first.logits, pick(logits, best)),

@@ -221,7 +221,7 @@ class SAM2(nn.Module):
 
     def choose(self, decoded: DecodedMasks, *, multimask: bool) -> ObjectOutput:
         """Choose among decoded masks, and hide objects that are not there; see `segment`."""
-        chosen = candidates(decoded) if multimask else single(decoded, self.config.stability)
+        chosen = candidates(decoded) if multimask else single(decoded, self.config)
         appears = chosen.object_score > 0  # (B, 1)
         logits = chosen.logits.float().where(appears[..., None, None], NO_OBJECT)
         ious = chosen.ious.float()

@@ -104,7 +104,7 @@ class ImagePredictor:
         with autocast(device, self.precision):
             decoded = self.model.decode(self.model.without_memory(features), features, clicks)
         lone = len(prompts) == 1 and isinstance(prompts[0], PointPrompt)
-        return candidates(decoded) if lone else single(decoded, self.model.config.stability)
+        return candidates(decoded) if lone else single(decoded, self.model.config)
 
 
 def _rank(decoded: DecodedMasks, window: Window) -> tuple[ObjectMask, ...]:

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from napari_sam2 import CheckpointError, SAM2ImagePredictor, build_sam2, build_sam2_hf, load_model
-from napari_sam2.model.config import StabilityConfig, load_config
+from napari_sam2.model.config import load_config
 from napari_sam2.predictors.meta.build import find_config
 
 TINY = """
@@ -65,31 +65,31 @@ def test_other_modes_leave_the_model_in_training(tiny_yaml):
 
 
 @pytest.mark.parametrize(
-    ("overrides", "postprocess", "stability"),
+    ("overrides", "postprocess", "kept"),
     [
-        ([], True, StabilityConfig()),
-        ([], False, None),
-        ([f"{EXTRA}_stability_delta=0.2"], False, None),
+        ([], True, (0.98, 0.05)),
+        ([], False, (0, 0.05)),
+        ([f"{EXTRA}_stability_thresh=0.9"], False, (0, 0.05)),
         (
-            [f"{EXTRA}_via_stability=true", f"{EXTRA}_stability_thresh=0.9"],
+            [f"{EXTRA}_via_stability=true", f"{EXTRA}_stability_delta=0.2"],
             False,
-            StabilityConfig(threshold=0.9),
+            (0.98, 0.2),
         ),
         # Meta's puts its own after what the user says.
-        ([f"{EXTRA}_stability_delta=0.2"], True, StabilityConfig()),
+        ([f"{EXTRA}_stability_thresh=0.9"], True, (0.98, 0.05)),
     ],
 )
 def test_postprocessing_decides_which_single_masks_are_kept(
-    tiny_yaml, overrides, postprocess, stability
+    tiny_yaml, overrides, postprocess, kept
 ):
-    model = build_sam2(
+    config = build_sam2(
         tiny_yaml,
         device="cpu",
         hydra_overrides_extra=overrides,
         apply_postprocessing=postprocess,
-    )
+    ).config
 
-    assert model.config.stability == stability
+    assert (config.least_stability, config.stability_delta) == kept
 
 
 def test_image_size_can_be_overridden(tiny_yaml):
@@ -145,5 +145,5 @@ def test_embedded_model_is_built_by_its_name():
 
     expected = load_model("sam2.1_hiera_nano").no_mem_embed
     assert torch.equal(predictor.model.no_mem_embed, expected)
-    assert predictor.model.config.stability is None
+    assert predictor.model.config.least_stability == 0
     assert predictor.max_hole_area == 8

@@ -38,7 +38,6 @@ def test_objects_asked_at_once_are_each_as_alone(predictor):
 
 
 def test_positions_are_x_and_y(predictor):
-    """A flipped image with flipped positions is not the same network, but the same prompt."""
     inside = predictor.predict([[45, 5]], [1], return_logits=True)[0]
     swapped = predictor.predict([[5, 45]], [1], return_logits=True)[0]
     as_parts = predictor.predict(

@@ -16,7 +16,7 @@ from napari_sam2.model.checkpoint import (
     find_checkpoint,
     load_weights,
 )
-from napari_sam2.model.config import StabilityConfig, config_names, load_config
+from napari_sam2.model.config import SAM2Config, config_names, load_config
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictors.device import choose_device
 
@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import torch
-
-    from napari_sam2.model.config import SAM2Config
 
 #: Our names of the sizes, by the end of Meta's configs.
 _SIZES = {"t": "tiny", "s": "small", "b+": "base_plus", "l": "large"}
@@ -36,6 +34,7 @@ BUILD_ARGUMENTS = {"device", "mode", "hydra_overrides_extra", "apply_postprocess
 _DECODER = "model.sam_mask_decoder_extra_args.dynamic_multimask"
 _VIA_STABILITY = f"{_DECODER}_via_stability"
 _DELTA, _THRESHOLD = f"{_DECODER}_stability_delta", f"{_DECODER}_stability_thresh"
+_USUAL_DELTA, _USUAL_THRESHOLD = 0.05, 0.98
 _IMAGE_SIZE = "model.image_size"
 _COMPILE = "model.compile_image_encoder"  # makes Meta's faster, changes no number
 _UNDERSTOOD = {_VIA_STABILITY, _DELTA, _THRESHOLD, _IMAGE_SIZE, _COMPILE}
@@ -162,17 +161,14 @@ def _override(config: SAM2Config, overrides: Iterable[str], postprocess: bool) -
             "are. Other models are YAML files of their own: see SAM2Config."
         )
     if postprocess:
-        kept: StabilityConfig | None = StabilityConfig()
-    elif values.get(_VIA_STABILITY):
-        usual = StabilityConfig()
-        kept = StabilityConfig(
-            delta=float(values.get(_DELTA, usual.delta)),
-            threshold=float(values.get(_THRESHOLD, usual.threshold)),
-        )
-    else:
-        kept = None
-    size = int(values.get(_IMAGE_SIZE, config.image_size))
-    return replace(config, image_size=size, stability=kept)
+        values |= {_VIA_STABILITY: True, _DELTA: _USUAL_DELTA, _THRESHOLD: _USUAL_THRESHOLD}
+    threshold = values.get(_THRESHOLD, _USUAL_THRESHOLD) if values.get(_VIA_STABILITY) else 0.0
+    return replace(
+        config,
+        image_size=int(values.get(_IMAGE_SIZE, config.image_size)),
+        least_stability=float(threshold),
+        stability_delta=float(values.get(_DELTA, _USUAL_DELTA)),
+    )
 
 
 def _read_override(text: str) -> tuple[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -262,9 +262,10 @@ class SAM2ImagePredictor:
         if multimask:
             chosen = candidates(decoded)
         else:
-            # While a model is trained, Meta's keeps every single mask.
-            kept = None if self.model.training else self.model.config.stability
-            chosen = single(decoded, kept)
+            config = self.model.config
+            if self.model.training:  # while it is, Meta's keeps every single mask
+                config = replace(config, least_stability=0.0)
+            chosen = single(decoded, config)
         return chosen.logits.float(), chosen.ious.float()
 
     @torch.no_grad()
