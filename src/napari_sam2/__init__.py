@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictors.frames import FrameError, FrameSource, View
     from napari_sam2.predictors.image import ImagePredictor
+    from napari_sam2.predictors.meta.video import SAM2VideoPredictor
     from napari_sam2.predictors.segmenter import TrackerOptions
     from napari_sam2.predictors.tracker import Tracker
     from napari_sam2.prompts import (
@@ -32,6 +33,7 @@ _HOMES = {
     "CheckpointError": "model.checkpoint",
     "load_model": "model.checkpoint",
     "SAM2Config": "model.config",
+    "SAM2VideoPredictor": "predictors.meta.video",
     "config_names": "model.config",
     "load_config": "model.config",
     "SAM2": "model.sam2",
@@ -64,6 +66,7 @@ __all__ = [
     "ObjectMask",
     "PointPrompt",
     "SAM2Config",
+    "SAM2VideoPredictor",
     "Session",
     "Settings",
     "Tracker",

@@ -284,7 +284,10 @@ class Tracker:
 
     def forget_around(self, object_id: int, frame: int) -> None:
         """Forget the tracked frames near one, which may show an object as it was before."""
-        self._objects[object_id].memory.forget_around(frame)
+        known = self._objects[object_id]
+        known.memory.forget_around(frame)
+        left = known.memory.tracked
+        known.sightings = {f: seen for f, seen in known.sightings.items() if f in left}
 
     def sighting(self, object_id: int, frame: int) -> Sighting | None:
         """Give what is known of an object on a frame: prompted, or tracked and in reach."""
