@@ -22,6 +22,7 @@ ALLOWED = {
     "evaluation": CORE | {"evaluation"},
     "exports": {"predictors"},
     "demo": {"evaluation", "exports", "session", "training"},
+    "vos": {"evaluation", "model", "predictors"},
     "cli": CORE | {"demo", "evaluation", "exports", "labels", "napari", "session", "training"},
     "_layers": {"napari", "predictors", "prompts", "session"},
     "_sample_data": {"demo", "napari", "training"},

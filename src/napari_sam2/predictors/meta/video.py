@@ -23,7 +23,7 @@ from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.transforms import mask_to_input
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_sam2.predictors.frames import ArrayLike
@@ -293,7 +293,43 @@ class SAM2VideoPredictor(nn.Module):
         else:
             order = range(start_frame_idx, min(start_frame_idx + count, state.num_frames - 1) + 1)
         for frame in tqdm(order, desc="propagate in video"):
-            yield frame, ids, self._step(state, ids, frame, reverse=reverse)
+            yield frame, ids, self.step(state, ids, frame, reverse=reverse)
+
+    @torch.inference_mode()
+    def step(
+        self,
+        inference_state: InferenceState,
+        obj_ids: Sequence[int],
+        frame_idx: int,
+        *,
+        reverse: bool = False,
+    ) -> Tensor:
+        """Find some of the objects on one frame; Meta's predictor has no such method.
+
+        Parameters
+        ----------
+        inference_state : InferenceState
+            After `propagate_in_video_preflight`.
+        obj_ids : sequence of int
+        frame_idx : int
+        reverse : bool
+            Whether time runs backwards.
+
+        Returns
+        -------
+        Tensor, shape (N, 1, H, W)
+            Logits.
+        """
+        state = inference_state
+        if self.clear_non_cond_mem_around_input:
+            for obj_id in obj_ids:
+                if frame_idx in state.tracker.prompted_frames(obj_id):
+                    state.tracker.forget_around(obj_id, frame_idx)
+        outputs = state.tracker.step(obj_ids, frame_idx, reverse=reverse)
+        for obj_id in obj_ids:
+            state.objects[obj_id].tracked[frame_idx] = reverse
+        logits = torch.cat([outputs[obj_id].logits for obj_id in obj_ids])
+        return self._at_video_size(state, logits)
 
     @torch.inference_mode()
     def clear_all_prompts_in_frame(
@@ -369,18 +405,6 @@ class SAM2VideoPredictor(nn.Module):
         """Forget all objects; the video stays open."""
         for obj_id in inference_state.obj_ids:
             self.remove_object(inference_state, obj_id, need_output=False)
-
-    @torch.inference_mode()
-    def _step(self, state: InferenceState, ids: list[int], frame: int, *, reverse: bool) -> Tensor:
-        if self.clear_non_cond_mem_around_input:
-            for obj_id in ids:
-                if frame in state.tracker.prompted_frames(obj_id):
-                    state.tracker.forget_around(obj_id, frame)
-        outputs = state.tracker.step(ids, frame, reverse=reverse)
-        for obj_id in ids:
-            state.objects[obj_id].tracked[frame] = reverse
-        logits = torch.cat([outputs[obj_id].logits for obj_id in ids])
-        return self._at_video_size(state, logits)
 
     def _embedding(self, state: InferenceState, obj_id: int, frame: int) -> Tensor:
         """Features of a frame: by themselves where an object begins, else with its memories."""

@@ -57,6 +57,11 @@ class JpegFolder:
             raise ValueError(f"JPEGs of a video are named <number>.jpg; got {sorted(odd)[:3]}.")
         self._paths = sorted(paths, key=lambda path: int(path.stem))
 
+    @property
+    def names(self) -> list[str]:
+        """The frames' names, without ``.jpg``."""
+        return [path.stem for path in self._paths]
+
     def __len__(self) -> int:
         return len(self._paths)
 
