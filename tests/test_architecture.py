@@ -23,7 +23,8 @@ ALLOWED = {
     "exports": {"predictors"},
     "demo": {"evaluation", "exports", "session", "training"},
     "vos": {"evaluation", "model", "predictors"},
-    "cli": CORE | {"demo", "evaluation", "exports", "labels", "napari", "session", "training"},
+    "cli": CORE
+    | {"cli", "demo", "evaluation", "exports", "labels", "napari", "session", "training"},
     "_layers": {"napari", "predictors", "prompts", "session"},
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},

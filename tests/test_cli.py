@@ -9,7 +9,8 @@ import torch
 import yaml
 from safetensors.torch import save_file
 
-from napari_sam2.cli import main, read_prompts
+from napari_sam2.cli import main
+from napari_sam2.cli.prompt_table import read_prompts
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.prompts import BoxPrompt, PointPrompt
 
