@@ -10,12 +10,13 @@ import pytest
 ROOT = Path(__file__).parents[1] / "src" / "napari_sam2"
 CORE = {"model", "predictors", "prompts"}
 
-#: What each room may import, of our own and of the GUI libraries.
+#: What each room may import, of our own and of the libraries that not every room may.
 ALLOWED = {
-    "__init__": CORE | {"session"},
+    "__init__": CORE | {"downloads", "session"},
     "model": {"model"},
     "prompts": set(),
     "predictors": CORE,
+    "downloads": {"model", "pooch", "requests"},
     "labels": {"predictors"},
     "session": {"labels", "model", "predictors", "prompts"},
     "training": CORE | {"training"},
@@ -24,7 +25,8 @@ ALLOWED = {
     "demo": {"evaluation", "exports", "session", "training"},
     "vos": {"evaluation", "model", "predictors"},
     "cli": CORE
-    | {"cli", "demo", "evaluation", "exports", "labels", "napari", "session", "training"},
+    | {"cli", "demo", "downloads", "evaluation", "exports", "labels"}
+    | {"napari", "session", "training"},
     "_layers": {"napari", "predictors", "prompts", "session"},
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},
@@ -34,10 +36,11 @@ ALLOWED = {
     | {"_controls", "_layers", "_worker", "magicgui", "napari", "qtpy", "session", "superqt"},
 }
 GUI = {"magicgui", "napari", "qtpy", "superqt"}
+NETWORK = {"pooch", "requests"}
 
 
 def rooms_used_by(source: str) -> set[str]:
-    """Our own rooms and the GUI libraries that a file imports, for types or for real."""
+    """Our own rooms, and those libraries, that a file imports, for types or for real."""
     modules = []
     for node in ast.walk(ast.parse(source)):
         if isinstance(node, ast.Import):
@@ -46,7 +49,7 @@ def rooms_used_by(source: str) -> set[str]:
             # ``from napari_sam2 import x`` names rooms too.
             modules += [f"{node.module}.{alias.name}" for alias in node.names]
     ours = {m.split(".")[1] for m in modules if m.startswith("napari_sam2.")}
-    return ours | {m.split(".")[0] for m in modules} & GUI
+    return ours | {m.split(".")[0] for m in modules} & (GUI | NETWORK)
 
 
 @pytest.mark.parametrize("path", sorted(ROOT.rglob("*.py")), ids=lambda p: str(p.relative_to(ROOT)))
@@ -64,6 +67,7 @@ def test_imports_point_inwards(path):
         "from napari_sam2.session import Session",
         "from napari_sam2 import session",
         "import napari_sam2._widget",
+        "import pooch",
     ],
 )
 def test_wrong_import_would_be_found(line):
@@ -77,10 +81,10 @@ def run_python(code: str) -> str:
     return done.stdout.strip()
 
 
-def test_importing_the_package_loads_neither_torch_nor_qt_nor_napari():
+def test_importing_the_package_loads_neither_torch_nor_qt_nor_napari_nor_pooch():
     loaded = run_python("import sys, napari_sam2; print(*sys.modules)").split()
 
-    assert not {"torch", "numpy", "qtpy", "napari"} & set(loaded)
+    assert not {"torch", "numpy", "qtpy", "napari", "pooch", "requests"} & set(loaded)
 
 
 def test_core_runs_without_qt_and_napari():
@@ -90,6 +94,14 @@ def test_core_runs_without_qt_and_napari():
     ).split()
 
     assert not {"qtpy", "napari", "magicgui", "superqt", "vispy"} & set(loaded)
+
+
+def test_network_and_training_run_without_what_downloads_need():
+    code = "import sys; sys.modules |= dict.fromkeys(['pooch', 'requests'])\n"
+    code += "import napari_sam2.model.checkpoint, napari_sam2.predictors.tracker\n"
+    code += "import napari_sam2.training.trainer, napari_sam2.session, napari_sam2.cli"
+
+    assert run_python(code) == ""
 
 
 def test_every_public_name_can_be_imported():

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_sam2.downloads import DownloadError, download_weights
     from napari_sam2.model.checkpoint import CheckpointError, load_model
     from napari_sam2.model.config import SAM2Config, config_names, load_config
     from napari_sam2.model.sam2 import SAM2
@@ -30,6 +31,8 @@ if TYPE_CHECKING:
     from napari_sam2.session import Session, Settings
 
 _HOMES = {
+    "DownloadError": "downloads",
+    "download_weights": "downloads",
     "CheckpointError": "model.checkpoint",
     "load_model": "model.checkpoint",
     "SAM2Config": "model.config",
@@ -58,6 +61,7 @@ __all__ = [
     "BoxPrompt",
     "Candidates",
     "CheckpointError",
+    "DownloadError",
     "FrameError",
     "FrameMasks",
     "FrameSource",
@@ -73,6 +77,7 @@ __all__ = [
     "TrackerOptions",
     "View",
     "config_names",
+    "download_weights",
     "load_config",
     "load_model",
 ]
