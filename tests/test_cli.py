@@ -55,6 +55,33 @@ def test_track_writes_labels_for_the_users_file(tmp_path, tiny, stack, capsys):
     assert "left: 1 in the labels\nright: 2 in the labels\n2 objects in 8 frames" in told
 
 
+def test_config_says_what_weights_are_for(tmp_path, tiny, stack):
+    points = write(tmp_path / "points.csv", "frame,row,column\n0,30,40\n")
+    out = tmp_path / "labels.tif"
+
+    options = ["--config" if option == "--model" else option for option in tiny]
+    status = main(["track", str(stack), "--points", str(points), "--out", str(out), *options])
+
+    assert status == 0
+    assert out.exists()
+
+
+def test_config_without_weights_is_refused(capsys):
+    status = main(["demo", "--config", "sam2_hiera_tiny"])
+
+    assert status == 2
+    assert "no --checkpoint. For a model with its own weights: --model sam2_hiera_tiny" in (
+        capsys.readouterr().err
+    )
+
+
+def test_config_and_model_exclude_each_other(tiny, capsys):
+    with pytest.raises(SystemExit):
+        main(["demo", *tiny, "--config", "sam2_hiera_tiny"])
+
+    assert "not allowed with argument --model" in capsys.readouterr().err
+
+
 def test_numbered_objects_have_their_number_in_the_labels(tmp_path, tiny, stack):
     points = write(
         tmp_path / "points.csv",

@@ -18,8 +18,24 @@ Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 def compute_options() -> argparse.ArgumentParser:
     """Give the parser of the options, a parent for the commands'."""
     compute = argparse.ArgumentParser(add_help=False)
-    compute.add_argument("--model", default=EMBEDDED_MODEL, help="config name or YAML file")
-    compute.add_argument("--checkpoint", type=Path, help="weights instead of the model's own")
+    which = compute.add_mutually_exclusive_group()
+    which.add_argument(
+        "--model",
+        default=EMBEDDED_MODEL,
+        help="a model with its own weights: a name that `napari-sam2 models list` shows, or one "
+        "of Meta's for the same, or a YAML file",
+    )
+    which.add_argument(
+        "--config",
+        metavar="NAME|YAML",
+        help="beside --checkpoint, in the place of --model: the model that these weights are for",
+    )
+    compute.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="weights of yours, .pt or .safetensors, instead of the model's own",
+    )
     compute.add_argument("--device", help="cpu, cuda, mps; the fastest there is unless given")
     compute.add_argument("--precision", help="float32, bfloat16 or float16")
     compute.add_argument(
@@ -29,6 +45,24 @@ def compute_options() -> argparse.ArgumentParser:
         help="what the model sees: a window that suits the object, or always the whole frame",
     )
     return compute
+
+
+def chosen_model(options: argparse.Namespace) -> str:
+    """Give the name or YAML file of the model.
+
+    Raises
+    ------
+    ValueError
+        If there is a config, and no checkpoint that it could be for.
+    """
+    if options.config is None:
+        return str(options.model)
+    if options.checkpoint is None:
+        raise ValueError(
+            "--config says what the weights in --checkpoint are for, and there is no "
+            f"--checkpoint. For a model with its own weights: --model {options.config}"
+        )
+    return str(options.config)
 
 
 def chosen_settings(options: argparse.Namespace) -> Settings:

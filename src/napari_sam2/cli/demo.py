@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.cli.compute import chosen_settings, compute_options
+from napari_sam2.cli.compute import chosen_model, chosen_settings, compute_options
 
 if TYPE_CHECKING:
     import argparse
@@ -29,7 +29,7 @@ def add_command(commands: Commands) -> None:
 def _demo(options: argparse.Namespace) -> None:
     from napari_sam2.demo import run_demo
 
-    session = run_demo(options.out, options.model, chosen_settings(options), print)
+    session = run_demo(options.out, chosen_model(options), chosen_settings(options), print)
     if options.show:
         _show(session)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.cli.compute import compute_options
+from napari_sam2.cli.compute import chosen_model, compute_options
 
 if TYPE_CHECKING:
     import argparse
@@ -41,7 +41,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise ValueError(f"The recipe {options.kept_out_of} keeps no images out.")
     device = choose_device(options.device)
     predictor = ImagePredictor(
-        load_model(options.model, options.checkpoint, device=device),
+        load_model(chosen_model(options), options.checkpoint, device=device),
         precision=choose_precision(options.precision, device),
         field=options.field,
     )

@@ -7,7 +7,7 @@ from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.cli.compute import chosen_settings, compute_options
+from napari_sam2.cli.compute import chosen_model, chosen_settings, compute_options
 from napari_sam2.cli.prompt_table import PromptTable, read_prompts
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def _track(options: argparse.Namespace) -> None:
 
     check_label_path(options.out, [options.stack, options.points])
     stack, prompts = read_stack(options.stack), read_prompts(options.points)
-    model, view = options.model, View(axis=options.axis, held=dict(options.hold))
+    model, view = chosen_model(options), View(axis=options.axis, held=dict(options.hold))
     shape = FrameSource(stack, view).label_shape
     with label_file(options.out, shape, LABEL_DTYPE) as labels:
         session = Session(stack, model, view=view, settings=chosen_settings(options), labels=labels)
