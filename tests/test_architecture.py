@@ -26,7 +26,7 @@ ALLOWED = {
     "vos": {"evaluation", "model", "predictors"},
     "cli": CORE
     | {"cli", "demo", "downloads", "evaluation", "exports", "labels"}
-    | {"napari", "session", "training"},
+    | {"napari", "session", "training", "vos"},
     "_layers": {"napari", "predictors", "prompts", "session"},
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},

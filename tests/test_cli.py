@@ -6,8 +6,6 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-import yaml
-from safetensors.torch import save_file
 
 from napari_sam2.cli import main
 from napari_sam2.cli.prompt_table import read_prompts
@@ -16,12 +14,9 @@ from napari_sam2.prompts import BoxPrompt, PointPrompt
 
 
 @pytest.fixture
-def tiny(tmp_path, tiny_config, tiny_model):
-    """Options that choose the small model: a YAML file and its weights."""
-    config, weights = tmp_path / "tiny.yaml", tmp_path / "tiny.safetensors"
-    hiera = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(tiny_config.hiera).items()}
-    config.write_text(yaml.safe_dump({**vars(tiny_config), "hiera": hiera}))
-    save_file(tiny_model.state_dict(), weights)
+def tiny(tiny_files):
+    """Options that choose the small model."""
+    config, weights = tiny_files
     return ["--model", str(config), "--checkpoint", str(weights), "--device", "cpu"]
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from napari_sam2.cli import main
 from napari_sam2.evaluation.mask_files import MaskFolder
 from napari_sam2.predictors.meta.video import SAM2VideoPredictor
 from napari_sam2.vos import VosOptions, segment_video
@@ -100,3 +101,35 @@ def test_object_that_appears_later_is_named_unless_that_is_well(predictor, frame
 def test_first_frame_without_masks_asks_whether_objects_appear_later(predictor, frames, give):
     with pytest.raises(ValueError, match="on the first frame; may objects appear later"):
         run(predictor, frames, give({1: [2]}))
+
+
+@pytest.fixture
+def tiny_options(tiny_files):
+    config, weights = tiny_files
+    return ["--config", str(config), "--checkpoint", str(weights), "--device", "cpu"]
+
+
+def test_command_follows_all_videos_and_scores_them(
+    tmp_path, frames, give, blobs, tiny_options, capsys
+):
+    videos, masks, out = (tmp_path / name for name in ("videos", "given", "results"))
+    for folder, content in ((videos, frames), (masks, give({1: range(8), 2: range(8)}))):
+        folder.mkdir()
+        content.rename(folder / "discs")
+
+    arguments = [str(videos), str(masks), "--out", str(out), "--truth", str(masks)]
+    assert main(["vos", *arguments, *tiny_options]) == 0
+
+    told = capsys.readouterr().out
+    assert len(list((out / "discs").glob("*.png"))) == 8
+    assert "all videos" in told
+    assert (out / "results.csv").read_text().startswith("video,object,J&F,J,F\nall videos,,")
+    assert main(["vos-score", str(masks), str(masks), "--with-ends"]) == 0
+    assert "all videos        100.0 100.0 100.0" in capsys.readouterr().out
+
+
+def test_video_that_is_not_there_is_named(tmp_path, frames, give, tiny_options, capsys):
+    arguments = [str(frames.parent), str(give({1: [0]}).parent), "--out", str(tmp_path / "out")]
+
+    assert main(["vos", *arguments, "--only", "bear", *tiny_options]) == 2
+    assert "['bear'] are not in both" in capsys.readouterr().err

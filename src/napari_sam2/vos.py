@@ -17,7 +17,7 @@ from napari_sam2.predictors.meta.video import without_overlap
 from napari_sam2.predictors.meta.video_frames import JpegFolder
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
     from pathlib import Path
 
     from napari_sam2.predictors.meta.video import SAM2VideoPredictor
@@ -32,6 +32,27 @@ class VosOptions:
     score_threshold: float = 0.0  #: logits above it are the object
     every_mask: bool = False  #: use all masks there are, rather than each object's first
     appear_later: bool = False  #: whether objects may begin after the first frame
+
+
+def find_videos(videos: Path, masks: Path, only: Sequence[str] | None = None) -> list[str]:
+    """Give the names of the videos that have frames and masks.
+
+    Raises
+    ------
+    ValueError
+        If there are none, or a video that was asked for is missing.
+    """
+    for folder in (videos, masks):
+        if not folder.is_dir():
+            raise ValueError(f"There is no folder {folder}.")
+    there = {
+        child.name for child in videos.iterdir() if child.is_dir() and (masks / child.name).is_dir()
+    }
+    if missing := sorted(set(only or ()) - there):
+        raise ValueError(f"{missing} are not in both {videos} and {masks}.")
+    if not there:
+        raise ValueError(f"No folder is in both {videos} and {masks}; expected one for each video.")
+    return sorted(only or there)
 
 
 def segment_video(

@@ -15,8 +15,14 @@ if TYPE_CHECKING:
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 
-def compute_options() -> argparse.ArgumentParser:
-    """Give the parser of the options, a parent for the commands'."""
+def compute_options(*, field: bool = True) -> argparse.ArgumentParser:
+    """Give the parser of the options, a parent for the commands'.
+
+    Parameters
+    ----------
+    field : bool
+        Whether the command can look at parts of frames.
+    """
     compute = argparse.ArgumentParser(add_help=False)
     which = compute.add_mutually_exclusive_group()
     which.add_argument(
@@ -38,12 +44,13 @@ def compute_options() -> argparse.ArgumentParser:
     )
     compute.add_argument("--device", help="cpu, cuda, mps; the fastest there is unless given")
     compute.add_argument("--precision", help="float32, bfloat16 or float16")
-    compute.add_argument(
-        "--field",
-        default="auto",
-        choices=["auto", "frame"],
-        help="what the model sees: a window that suits the object, or always the whole frame",
-    )
+    if field:
+        compute.add_argument(
+            "--field",
+            default="auto",
+            choices=["auto", "frame"],
+            help="what the model sees: a window that suits the object, or always the whole frame",
+        )
     return compute
 
 

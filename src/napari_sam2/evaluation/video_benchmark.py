@@ -5,6 +5,7 @@ Numbers are those of Meta's ``sav_evaluator``.
 
 from __future__ import annotations
 
+import csv
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -105,6 +106,19 @@ def table(scores: Sequence[VideoScore]) -> Iterator[str]:
     for one in scores:
         values = " ".join(f"{100 * value:5.1f}" for value in (one.j_and_f, one.j, one.f))
         yield f"{one.video:<{width}} {one.object_name:>6} {values}"
+
+
+def write_results(folder: Path, scores: Sequence[VideoScore]) -> Path:
+    """Write scores, in percent, to ``results.csv`` in a folder; give its path."""
+    path = folder / "results.csv"
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["video", "object", "J&F", "J", "F"])
+        rows = [("all videos", "", *mean_scores(scores))]
+        rows += [(one.video, one.object_name, one.j_and_f, one.j, one.f) for one in scores]
+        for video, name, *values in rows:
+            writer.writerow([video, name, *(f"{100 * value:.4f}" for value in values)])
+    return path
 
 
 def _score_pictures(truth: Path, found: Path, *, skip_ends: bool) -> dict[int, tuple[float, float]]:
