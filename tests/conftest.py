@@ -14,6 +14,8 @@ import torch
 # Mesa's software OpenGL and triton each bring an LLVM, and the process crashes where Mesa's was
 # loaded first. The optimizers of torch import triton; the windows of napari load Mesa.
 import torch._dynamo
+import yaml
+from safetensors.torch import save_file
 
 from napari_sam2.model.config import HieraConfig, SAM2Config
 from napari_sam2.model.sam2 import SAM2
@@ -49,6 +51,16 @@ def tiny_model(tiny_config) -> SAM2:
     with torch.no_grad():
         model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(10.0)
     return model
+
+
+@pytest.fixture
+def tiny_files(tmp_path, tiny_config, tiny_model) -> tuple[Path, Path]:
+    """The small model on disk: a YAML file and its weights."""
+    config, weights = tmp_path / "tiny.yaml", tmp_path / "tiny.safetensors"
+    hiera = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(tiny_config.hiera).items()}
+    config.write_text(yaml.safe_dump({**vars(tiny_config), "hiera": hiera}))
+    save_file(tiny_model.state_dict(), weights)
+    return config, weights
 
 
 @pytest.fixture

@@ -6,21 +6,17 @@ import numpy as np
 import pytest
 import tifffile
 import torch
-import yaml
-from safetensors.torch import save_file
 
-from napari_sam2.cli import main, read_prompts
+from napari_sam2.cli import main
+from napari_sam2.cli.prompt_table import read_prompts
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.prompts import BoxPrompt, PointPrompt
 
 
 @pytest.fixture
-def tiny(tmp_path, tiny_config, tiny_model):
-    """Options that choose the small model: a YAML file and its weights."""
-    config, weights = tmp_path / "tiny.yaml", tmp_path / "tiny.safetensors"
-    hiera = {k: list(v) if isinstance(v, tuple) else v for k, v in vars(tiny_config.hiera).items()}
-    config.write_text(yaml.safe_dump({**vars(tiny_config), "hiera": hiera}))
-    save_file(tiny_model.state_dict(), weights)
+def tiny(tiny_files):
+    """Options that choose the small model."""
+    config, weights = tiny_files
     return ["--model", str(config), "--checkpoint", str(weights), "--device", "cpu"]
 
 
@@ -52,6 +48,33 @@ def test_track_writes_labels_for_the_users_file(tmp_path, tiny, stack, capsys):
     assert set(np.unique(labels)) == {0, 1, 2}
     told = capsys.readouterr().out
     assert "left: 1 in the labels\nright: 2 in the labels\n2 objects in 8 frames" in told
+
+
+def test_config_says_what_weights_are_for(tmp_path, tiny, stack):
+    points = write(tmp_path / "points.csv", "frame,row,column\n0,30,40\n")
+    out = tmp_path / "labels.tif"
+
+    options = ["--config" if option == "--model" else option for option in tiny]
+    status = main(["track", str(stack), "--points", str(points), "--out", str(out), *options])
+
+    assert status == 0
+    assert out.exists()
+
+
+def test_config_without_weights_is_refused(capsys):
+    status = main(["demo", "--config", "sam2_hiera_tiny"])
+
+    assert status == 2
+    assert "no --checkpoint. For a model with its own weights: --model sam2_hiera_tiny" in (
+        capsys.readouterr().err
+    )
+
+
+def test_config_and_model_exclude_each_other(tiny, capsys):
+    with pytest.raises(SystemExit):
+        main(["demo", *tiny, "--config", "sam2_hiera_tiny"])
+
+    assert "not allowed with argument --model" in capsys.readouterr().err
 
 
 def test_numbered_objects_have_their_number_in_the_labels(tmp_path, tiny, stack):

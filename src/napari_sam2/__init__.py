@@ -11,14 +11,21 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_sam2.downloads import DownloadError, download_weights
     from napari_sam2.model.checkpoint import CheckpointError, load_model
     from napari_sam2.model.config import SAM2Config, config_names, load_config
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictors.frames import FrameError, FrameSource, View
     from napari_sam2.predictors.image import ImagePredictor
     from napari_sam2.predictors.meta.automatic import SAM2AutomaticMaskGenerator
-    from napari_sam2.predictors.meta.build import build_sam2, build_sam2_hf
+    from napari_sam2.predictors.meta.build import (
+        build_sam2,
+        build_sam2_hf,
+        build_sam2_video_predictor,
+        build_sam2_video_predictor_hf,
+    )
     from napari_sam2.predictors.meta.image import SAM2ImagePredictor
+    from napari_sam2.predictors.meta.video import SAM2VideoPredictor
     from napari_sam2.predictors.segmenter import TrackerOptions
     from napari_sam2.predictors.tracker import Tracker
     from napari_sam2.prompts import (
@@ -32,9 +39,12 @@ if TYPE_CHECKING:
     from napari_sam2.session import Session, Settings
 
 _HOMES = {
+    "DownloadError": "downloads",
+    "download_weights": "downloads",
     "CheckpointError": "model.checkpoint",
     "load_model": "model.checkpoint",
     "SAM2Config": "model.config",
+    "SAM2VideoPredictor": "predictors.meta.video",
     "config_names": "model.config",
     "load_config": "model.config",
     "SAM2": "model.sam2",
@@ -46,6 +56,8 @@ _HOMES = {
     "SAM2ImagePredictor": "predictors.meta.image",
     "build_sam2": "predictors.meta.build",
     "build_sam2_hf": "predictors.meta.build",
+    "build_sam2_video_predictor": "predictors.meta.build",
+    "build_sam2_video_predictor_hf": "predictors.meta.build",
     "Tracker": "predictors.tracker",
     "TrackerOptions": "predictors.segmenter",
     "BoxPrompt": "prompts",
@@ -63,6 +75,7 @@ __all__ = [
     "BoxPrompt",
     "Candidates",
     "CheckpointError",
+    "DownloadError",
     "FrameError",
     "FrameMasks",
     "FrameSource",
@@ -73,6 +86,7 @@ __all__ = [
     "SAM2AutomaticMaskGenerator",
     "SAM2Config",
     "SAM2ImagePredictor",
+    "SAM2VideoPredictor",
     "Session",
     "Settings",
     "Tracker",
@@ -80,7 +94,10 @@ __all__ = [
     "View",
     "build_sam2",
     "build_sam2_hf",
+    "build_sam2_video_predictor",
+    "build_sam2_video_predictor_hf",
     "config_names",
+    "download_weights",
     "load_config",
     "load_model",
 ]

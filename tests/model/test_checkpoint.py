@@ -1,4 +1,5 @@
 import os
+import re
 
 import pytest
 import torch
@@ -7,13 +8,13 @@ from safetensors.torch import save_file
 
 from napari_sam2.model.checkpoint import (
     CheckpointError,
-    cache_folder,
-    find_checkpoint,
+    find_fitting_config,
     load_model,
     load_weights,
     read_weights,
 )
 from napari_sam2.model.config import config_names, load_config
+from napari_sam2.model.locations import cache_folder, find_checkpoint, how_to_get
 from napari_sam2.model.sam2 import SAM2
 
 
@@ -89,8 +90,38 @@ def test_file_of_the_other_generation_is_recognised(model, file, published_shape
     shapes = published_shapes(f"sam{file}_hiera_tiny")
     torch.save({key: torch.zeros(shape) for key, shape in shapes.items()}, path)
 
-    with pytest.raises(CheckpointError, match=f"of SAM {file}: choose a sam{file}_hiera"):
+    with pytest.raises(
+        CheckpointError, match=f"of SAM {file} tiny: choose .* sam{file}_hiera_tiny"
+    ):
         load_weights(SAM2(load_config(f"sam{model}_hiera_tiny")), path)
+
+
+@pytest.mark.parametrize("name", [n for n in config_names() if "nano" not in n])
+def test_config_that_fits_a_file_is_found(name, published_shapes):
+    shapes = published_shapes(name)
+    weights = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
+
+    assert find_fitting_config(weights) == name
+
+
+def test_config_fits_only_if_the_shapes_do(published_shapes):
+    shapes = published_shapes("sam2_hiera_tiny") | {"no_mem_embed": [1, 1, 7]}
+    weights = {key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
+
+    assert find_fitting_config(weights) is None
+
+
+def test_file_that_fits_no_config_says_so(tiny_model, weights):
+    with pytest.raises(CheckpointError, match=r"fits none of \['sam2\.1_hiera_base_plus', .*YAML"):
+        load_weights(SAM2(load_config("sam2.1_hiera_nano")), weights)
+
+
+def test_file_named_as_in_transformers_is_recognised(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({"vision_encoder.backbone.pos_embed": torch.zeros(1)}, path)
+
+    with pytest.raises(CheckpointError, match="as in the library transformers; take Meta's own"):
+        load_weights(SAM2(load_config("sam2.1_hiera_nano")), path)
 
 
 def test_checkpoint_cannot_run_code(tmp_path):
@@ -127,12 +158,29 @@ def test_file_of_something_else_is_recognised(tmp_path):
         read_weights(path)
 
 
-def test_missing_weights_say_where_to_put_them(monkeypatch, tmp_path):
+@pytest.mark.parametrize(
+    "hint",
+    [
+        "napari-sam2 models download sam2_hiera_tiny\n",
+        "put sam2_hiera_tiny.pt",
+        "from https://dl.fbaipublicfiles.com/segment_anything_2/072824/sam2_hiera_tiny.pt",
+        "into {cache}",
+    ],
+)
+def test_missing_weights_say_how_to_get_them(hint, monkeypatch, tmp_path):
+    monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
+    monkeypatch.delenv("NAPARI_SAM2_MIRROR", raising=False)
+
+    with pytest.raises(CheckpointError, match=re.escape(hint.format(cache=tmp_path))):
+        load_model("sam2_hiera_tiny")
+
+
+def test_missing_weights_that_are_not_metas_say_where_to_put_them(
+    monkeypatch, tmp_path, tiny_config
+):
     monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
 
-    with pytest.raises(CheckpointError, match=r"Put sam2_hiera_tiny\.pt") as raised:
-        load_model("sam2_hiera_tiny")
-    assert str(tmp_path) in str(raised.value)
+    assert how_to_get(tiny_config).startswith(f"Put tiny.safetensors into {tmp_path}")
 
 
 def test_weights_are_found_in_the_cache(monkeypatch, tmp_path, tiny_config):

@@ -39,6 +39,33 @@ def test_config_is_read_from_a_file(tmp_path):
     assert (config.image_size, config.hiera.stage_dims) == (256, (48, 96, 192, 384))
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "configs/sam2.1/sam2.1_hiera_b+.yaml",
+        "sam2.1_hiera_b+.yaml",
+        "sam2.1_hiera_base_plus.pt",
+        "facebook/sam2.1-hiera-base-plus",
+    ],
+)
+def test_config_is_found_by_metas_names(name):
+    assert load_config(name) == load_config("sam2.1_hiera_base_plus")
+
+
+def test_name_of_metas_is_the_model_and_its_path_a_file_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("sam2_hiera_l.yaml").write_text("name: mine\ncheckpoint: mine.pt\n")
+
+    assert load_config("sam2_hiera_l.yaml").name == "SAM 2 large"
+    assert load_config(Path("sam2_hiera_l.yaml")).name == "mine"
+    assert load_config("./sam2_hiera_l.yaml").name == "mine"
+
+
+def test_weights_in_the_place_of_a_config_are_recognised():
+    with pytest.raises(ValueError, match=r"mine\.pt is a file of weights.*Give the file as checkp"):
+        load_config("runs/mine.pt")
+
+
 def test_unknown_config_names_those_there_are():
     with pytest.raises(ValueError, match=r"no config 'sam2_huge'.*sam2\.1_hiera_nano"):
         load_config("sam2_huge")

@@ -199,6 +199,21 @@ def metas_state(theirs, frames):
         return theirs.init_state("in memory")
 
 
+def mend_clearing(theirs):
+    """Give Meta's predictor the method that it calls, and lacks, to clear around prompts.
+
+    It has the same for all objects at once, of which this is the part for one.
+    """
+
+    def clear(state, frame, object_index):
+        reach = theirs.num_maskmem * theirs.memory_temporal_stride_for_eval
+        tracked = state["output_dict_per_obj"][object_index]["non_cond_frame_outputs"]
+        for near in range(frame - reach, frame + reach + 1):
+            tracked.pop(near, None)
+
+    theirs._clear_obj_non_cond_mem_around_input = clear
+
+
 def metas_output(state, object_index, frame):
     """What Meta's predictor keeps of one object on one frame."""
     outputs = state["output_dict_per_obj"][object_index]

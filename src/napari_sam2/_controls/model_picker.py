@@ -8,8 +8,8 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QWidget
 
 from napari_sam2._controls.forms import Form
-from napari_sam2.model.checkpoint import cache_folder, find_checkpoint
 from napari_sam2.model.config import EMBEDDED_MODEL, config_names, load_config
+from napari_sam2.model.locations import find_checkpoint, how_to_get
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QStandardItem, QStandardItemModel
@@ -83,7 +83,7 @@ class ModelPicker(QWidget):
         if find_checkpoint(config) is None:
             index = self.names.count() - 1
             self._item(index).setEnabled(False)
-            why = f"Not on this computer: put {config.checkpoint} into\n{cache_folder()}"
+            why = f"Its weights are not on this computer. {how_to_get(config)}"
             self.names.setItemData(index, why, Qt.ItemDataRole.ToolTipRole)
 
     def _choose_first(self) -> None:

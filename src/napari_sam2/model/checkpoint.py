@@ -1,47 +1,26 @@
-"""Weights from files: found, read as data (never as code), and loaded strictly."""
+"""Weights from files: read as data (never as code), and loaded strictly."""
 
 from __future__ import annotations
 
-import os
 import pickle
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from napari_sam2.model.config import SAM2Config, load_config
+from napari_sam2.model.config import config_names, load_config
+from napari_sam2.model.locations import find_checkpoint, how_to_get
 from napari_sam2.model.sam2 import SAM2
 
-#: Tensors that SAM 2.1 has and SAM 2 has not.
-_ONLY_IN_2_1 = {"no_obj_embed_spatial", "obj_ptr_tpos_proj.weight", "obj_ptr_tpos_proj.bias"}
+if TYPE_CHECKING:
+    from collections.abc import Mapping
 
 
 class CheckpointError(ValueError):
     """A file of weights is missing, cannot be read, or does not fit."""
-
-
-def weights_folder() -> Path:
-    """Give the folder of the weights that the package brings along."""
-    return Path(__file__).parents[1] / "weights"
-
-
-def cache_folder() -> Path:
-    """Give the folder where downloaded weights are looked for.
-
-    ``NAPARI_SAM2_CACHE`` if set, else ``~/.cache/napari-sam2``.
-    """
-    chosen = os.environ.get("NAPARI_SAM2_CACHE")
-    return Path(chosen) if chosen else Path.home() / ".cache" / "napari-sam2"
-
-
-def find_checkpoint(config: SAM2Config) -> Path | None:
-    """Find the weights of a model: in the package, else in the cache; None if in neither."""
-    for folder in (weights_folder(), cache_folder()):
-        if (folder / config.checkpoint).is_file():
-            return folder / config.checkpoint
-    return None
 
 
 def read_weights(path: Path) -> dict[str, Tensor]:
@@ -89,16 +68,41 @@ def load_weights(model: nn.Module, path: Path) -> None:
         shown = "\n  ".join(sorted(problems)[:5])
         raise CheckpointError(
             f"{path.name} does not fit {type(model).__name__} ({len(problems)} problems):\n"
-            f"  {shown}\n{_advice(own.keys() ^ weights.keys(), weights)}"
+            f"  {shown}\n{_advice(weights)}"
         )
     model.load_state_dict(weights)
 
 
-def _advice(different: set[str], weights: dict[str, Tensor]) -> str:
-    if different and different <= _ONLY_IN_2_1:
-        generation = "2.1" if weights.keys() >= _ONLY_IN_2_1 else "2"
-        return f"The file is of SAM {generation}: choose a sam{generation}_hiera_* config."
-    return "Choose the config made for this file (SAM 2 and SAM 2.1, and the sizes, differ)."
+def find_fitting_config(weights: Mapping[str, Tensor]) -> str | None:
+    """Name the config of `config_names` whose model has exactly these tensors; None if none has.
+
+    Names and shapes are compared: no two of the configs agree in all of them.
+    """
+    shapes = {key: value.shape for key, value in weights.items()}
+    for name in config_names():
+        with torch.device("meta"):  # shapes only: neither memory nor time
+            model = SAM2(load_config(name))
+        if shapes == {key: value.shape for key, value in model.state_dict().items()}:
+            return name
+    return None
+
+
+def _advice(weights: Mapping[str, Tensor]) -> str:
+    name = find_fitting_config(weights)
+    if name is not None:
+        return (
+            f"The file is of {load_config(name).name}: choose the config {name} (on the command "
+            f"line, --config {name})."
+        )
+    if any(key.startswith("vision_encoder.") for key in weights):
+        return (
+            "Its tensors are named as in the library transformers; take Meta's own file, which "
+            "ends in .pt (napari-sam2 models download fetches it)."
+        )
+    return (
+        f"It fits none of {config_names()} either; give the YAML file of the model that it was "
+        "trained as."
+    )
 
 
 def load_model(
@@ -109,7 +113,7 @@ def load_model(
     Parameters
     ----------
     name : str or Path
-        A config's name, e.g. ``sam2.1_hiera_nano``, or a YAML file.
+        A config's name, e.g. ``sam2.1_hiera_nano``, or a YAML file; see `load_config`.
     checkpoint : str or Path, optional
         Weights to load instead of the config's own.
     device : str or torch.device
@@ -131,8 +135,7 @@ def load_model(
     path = find_checkpoint(config) if checkpoint is None else Path(checkpoint)
     if path is None:
         raise CheckpointError(
-            f"The weights of {config.name} are not on this computer. Put {config.checkpoint} "
-            f"into {cache_folder()}, or give the path of a checkpoint."
+            f"The weights of {config.name} are not on this computer. {how_to_get(config)}"
         )
     model = SAM2(config)
     load_weights(model, path)

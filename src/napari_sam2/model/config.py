@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from napari_sam2.model.registry import find_published
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
@@ -115,16 +117,25 @@ def load_config(name: str | Path) -> SAM2Config:
     Parameters
     ----------
     name : str or Path
-        One of `config_names`, or the path of a ``.yaml`` file.
+        One of `config_names`, any other name of one of Meta's models
+        (``configs/sam2.1/sam2.1_hiera_t.yaml``, ``facebook/sam2.1-hiera-tiny``,
+        ``sam2.1_hiera_tiny.pt``), or the path of a ``.yaml`` file of ours. Where a file bears a
+        name of Meta's, a str means the model and a `Path` the file.
 
     Raises
     ------
     ValueError
         If there is no such config, or it has keys that do not exist.
     """
-    path = Path(name)
+    published = find_published(name) if isinstance(name, str) else None
+    path = Path(name if published is None else published.name)
+    if path.suffix in {".pt", ".pth", ".safetensors"}:
+        raise ValueError(
+            f"{path} is a file of weights, and a config was expected. Give the file as checkpoint, "
+            f"and beside it the config that it is for: one of {config_names()}, or a YAML file."
+        )
     if path.suffix not in {".yaml", ".yml"}:
-        path = config_folder() / f"{name}.yaml"
+        path = config_folder() / f"{path}.yaml"
     if not path.is_file():
         raise ValueError(
             f"There is no config {str(name)!r}. Choose one of {config_names()} or give a YAML file."

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.model.sam2 import SAM2, ImageFeatures
-    from napari_sam2.predictors.frames import FrameSource
+    from napari_sam2.predictors.frames import Frames
     from napari_sam2.predictors.windows import Window
 
 
@@ -26,7 +26,7 @@ class FeatureCache:
     Parameters
     ----------
     model : SAM2
-    source : FrameSource
+    source : Frames
     precision : torch.dtype
         Of the computation.
     max_bytes : int
@@ -36,7 +36,7 @@ class FeatureCache:
     def __init__(
         self,
         model: SAM2,
-        source: FrameSource,
+        source: Frames,
         *,
         precision: torch.dtype = torch.float32,
         max_bytes: int = 64 * 2**20,

@@ -29,6 +29,16 @@ class ArrayLike(Protocol):
     def __getitem__(self, index: Any) -> Any: ...
 
 
+class Frames(Protocol):
+    """What the engine asks of the frames it works on."""
+
+    @property
+    def n_frames(self) -> int: ...
+    @property
+    def shape(self) -> tuple[int, int]: ...
+    def read(self, frame: int, region: Region = ..., /) -> np.ndarray: ...
+
+
 class FrameError(ValueError):
     """A frame could not be read; the reason is its cause."""
 

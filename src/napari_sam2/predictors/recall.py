@@ -41,30 +41,39 @@ class Recall:
         for prompted_frame, prompted in known.prompted.items():
             if prompted_frame in known.memory.prompted or prompted_frame == frame:
                 continue
-            remembered = self._remember_prompted(prompted, prompted_frame, window)
-            known.memory.forget_around(prompted_frame)
+            remembered = self._prompted(prompted, prompted_frame, window)
+            if self.segmenter.options.clear_around_prompts:
+                known.memory.forget_around(prompted_frame)
             known.memory.prompted[prompted_frame] = remembered
         n_frames = self.segmenter.source.n_frames
         return known.memory.attended(frame, reverse=reverse, n_frames=n_frames)
+
+    def remember(
+        self, frame: int, window: Window, seen: Sighting, pointer: Tensor, *, binarize: bool
+    ) -> FrameMemory:
+        """Encode a mask as others will attend to it in a window."""
+        features = self.segmenter.encode(
+            frame, window, seen.through(window), seen.object_score, binarize=binarize
+        )
+        return FrameMemory(features, pointer)
 
     def _move(self, known: TrackedObject, window: Window) -> None:
         """Have everything that is remembered of an object in another window."""
         memory, known.window = known.memory, window
         for frame, one in memory.tracked.items():
             if one.features is not None:
-                features = self._remember(frame, window, known.sightings[frame], binarize=False)
-                memory.tracked[frame] = FrameMemory(features, one.pointer)
+                seen = known.sightings[frame]
+                memory.tracked[frame] = self.remember(
+                    frame, window, seen, one.pointer, binarize=False
+                )
         for frame in memory.prompted:
-            memory.prompted[frame] = self._remember_prompted(known.prompted[frame], frame, window)
+            memory.prompted[frame] = self._prompted(known.prompted[frame], frame, window)
 
-    def _remember_prompted(
-        self, prompted: PromptedFrame, frame: int, window: Window
-    ) -> FrameMemory:
-        binarize = self.segmenter.options.binarize_prompted
-        features = self._remember(frame, window, prompted.sighting, binarize=binarize)
-        return FrameMemory(features, prompted.output.pointer)
-
-    def _remember(self, frame: int, window: Window, seen: Sighting, *, binarize: bool) -> Tensor:
-        return self.segmenter.encode(
-            frame, window, seen.through(window), seen.object_score, binarize=binarize
+    def _prompted(self, prompted: PromptedFrame, frame: int, window: Window) -> FrameMemory:
+        return self.remember(
+            frame,
+            window,
+            prompted.sighting,
+            prompted.output.pointer,
+            binarize=self.segmenter.options.binarize_prompted,
         )

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.model.sam2 import SAM2
-    from napari_sam2.predictors.frames import FrameSource
+    from napari_sam2.predictors.frames import Frames
     from napari_sam2.prompts import BoxPrompt, MaskPrompt, ObjectMask, PointPrompt
 
 
@@ -34,6 +34,10 @@ class TrackerOptions:
     field: Field = "auto"
     fill_hole_area: int = 8  #: pixels of the low-resolution mask; 0 leaves holes
     binarize_prompted: bool = True  #: remember prompted frames as the user sees them
+    clear_around_prompts: bool = True  #: forget tracked frames near new prompts
+    #: Keep memories that no frame nearby attends to, for frames far away to be prompted again
+    #: with Meta's numbers; what is kept then grows with the frames.
+    remember_all: bool = False
     max_objects: int = 16  #: in one batch
     feature_bytes: int = 64 * 2**20  #: of image features kept for frames visited again
 
@@ -45,14 +49,14 @@ class Segmenter:
     ----------
     model : SAM2
         In evaluation mode, on the device to compute on.
-    source : FrameSource
+    source : Frames
     precision : torch.dtype
         Of the computation.
     options : TrackerOptions
     """
 
     def __init__(
-        self, model: SAM2, source: FrameSource, precision: torch.dtype, options: TrackerOptions
+        self, model: SAM2, source: Frames, precision: torch.dtype, options: TrackerOptions
     ) -> None:
         self.model = model
         self.source = source
@@ -98,13 +102,22 @@ class Segmenter:
         """Segment one object from its clicks, on top of the logits before them."""
         size, device = self.model.config.image_size, self.model.device
         points, labels = encode_clicks(clicks, window, size, device)
+        return self.decode_points(frame, window, embedding, PromptTensors(points, labels, previous))
+
+    def decode_points(
+        self, frame: int, window: Window, embedding: Tensor, prompts: PromptTensors
+    ) -> ObjectOutput:
+        """Do as `decode`, with clicks in the model's own coordinates."""
+        points, _, previous = prompts
         if previous is not None:
             previous = previous.clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
         features = self.features[frame, window]
-        with autocast(device, self.precision):
-            prompts = PromptTensors(points, labels, previous)
+        with autocast(self.model.device, self.precision):
             output = self.model.segment(
-                embedding, features, prompts, multimask=points.shape[1] == 1
+                embedding,
+                features,
+                prompts._replace(mask=previous),
+                multimask=points is not None and points.shape[1] == 1,
             )
         area = self.options.fill_hole_area
         return output._replace(

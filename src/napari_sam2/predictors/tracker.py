@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam2.model.sam2 import MASK_SCALE, ObjectOutput
+from napari_sam2.model.sam2 import ObjectOutput
+from napari_sam2.predictors.answering import Answerer
 from napari_sam2.predictors.memory import Attended, FrameMemory
 from napari_sam2.predictors.objects import (
     PromptedFrame,
@@ -19,19 +19,17 @@ from napari_sam2.predictors.objects import (
 )
 from napari_sam2.predictors.recall import Recall
 from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
-from napari_sam2.predictors.transforms import mask_to_logits
-from napari_sam2.predictors.windows import extent_of_logits, extent_of_mask
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
 
     import numpy as np
+    from torch import Tensor
 
     from napari_sam2.model.sam2 import SAM2
-    from napari_sam2.predictors.frames import FrameSource
-    from napari_sam2.predictors.windows import Extent, Window
-    from napari_sam2.prompts import BoxPrompt
+    from napari_sam2.predictors.frames import Frames
+    from napari_sam2.predictors.windows import Window
 
 
 class Tracker:
@@ -53,7 +51,7 @@ class Tracker:
     ----------
     model : SAM2
         In evaluation mode, on the device to compute on.
-    source : FrameSource
+    source : Frames
         The frames.
     precision : torch.dtype
         Of the computation; float32 is exact.
@@ -63,7 +61,7 @@ class Tracker:
     def __init__(
         self,
         model: SAM2,
-        source: FrameSource,
+        source: Frames,
         *,
         precision: torch.dtype = torch.float32,
         options: TrackerOptions | None = None,
@@ -73,6 +71,7 @@ class Tracker:
         self.segmenter = Segmenter(model, source, precision, self.options)
         self.windows = self.segmenter.windows
         self._recall = Recall(self.segmenter)
+        self._answerer = Answerer(self._recall)
         self._objects: dict[int, TrackedObject] = {}
 
     def prompted_frames(self, object_id: int) -> list[int]:
@@ -144,8 +143,8 @@ class Tracker:
             output = self.segmenter.accept(frame, window, ordered[0])
         else:
             if corrects:
-                start = last.start if last else self._tracked_mask(known, frame, earlier)
-            window, output = self._click(known, frame, ordered, start, corrects=corrects)
+                start = last.start if last else self._answerer.tracked_mask(known, frame, earlier)
+            window, output = self._answerer.click(known, frame, ordered, start, corrects=corrects)
         known.prompted[frame] = PromptedFrame(ordered, corrects, start, window, output)
         known.memory.prompted.pop(frame, None)  # encoded again before it is attended to
         self._objects[object_id] = known
@@ -245,8 +244,63 @@ class Tracker:
         for known in objects.values():
             known.tracked.add(frame)
             known.reverse = reverse
-            known.keep_near(frame)
+            if not self.options.remember_all:
+                known.keep_near(frame)
         return {i: outputs[i] for i in objects}
+
+    @torch.inference_mode()
+    def take(self, object_id: int, frame: int, output: ObjectOutput, *, prompted: bool) -> None:
+        """Take masks that were found by other rules than those of `prompt`.
+
+        Parameters
+        ----------
+        object_id : int
+        frame : int
+        output : ObjectOutput
+            On the whole frame, with B = 1.
+        prompted : bool
+            Whether every other frame attends to this one from now on, and it is not tracked
+            over; else it is remembered as if it had been tracked.
+        """
+        known = self._objects.setdefault(object_id, TrackedObject())
+        known.window = whole = self.windows.whole
+        if prompted:
+            known.prompted[frame] = PromptedFrame((), False, None, whole, output)
+            known.memory.prompted.pop(frame, None)
+            known.memory.tracked.pop(frame, None)
+            return
+        known.sightings[frame] = seen = Sighting(whole, output.logits, output.object_score)
+        known.memory.tracked[frame] = self._recall.remember(
+            frame, whole, seen, output.pointer, binarize=self.options.binarize_prompted
+        )
+
+    @torch.inference_mode()
+    def demote(self, object_id: int, frame: int) -> None:
+        """Count a frame that was prompted among those tracked over."""
+        known = self._objects[object_id]
+        prompted = known.prompted.pop(frame)
+        known.memory.prompted.pop(frame, None)
+        self.take(object_id, frame, prompted.output, prompted=False)
+
+    def forget_around(self, object_id: int, frame: int) -> None:
+        """Forget the tracked frames near one, which may show an object as it was before."""
+        known = self._objects[object_id]
+        known.memory.forget_around(frame)
+        left = known.memory.tracked
+        known.sightings = {f: seen for f, seen in known.sightings.items() if f in left}
+
+    def sighting(self, object_id: int, frame: int) -> Sighting | None:
+        """Give what is known of an object on a frame: prompted, or tracked and in reach."""
+        known = self._objects.get(object_id) or TrackedObject()
+        prompted = known.prompted.get(frame)
+        return prompted.sighting if prompted else known.sightings.get(frame)
+
+    @torch.inference_mode()
+    def embedding(self, object_id: int, frame: int, *, reverse: bool = False) -> Tensor:
+        """Give the features of a whole frame, conditioned on an object's memories."""
+        known, whole = self._objects[object_id], self.windows.whole
+        attended = self._recall.attended(known, frame, whole, reverse=reverse)
+        return self.segmenter.embedding(frame, whole, [attended])
 
     def window(self, object_id: int, frame: int) -> Window:
         """Give the part of a frame in which an object was looked for, on the last one visited."""
@@ -264,68 +318,6 @@ class Tracker:
             object_id: (row, FrameMemory(memory[i : i + 1].clone(), row.pointer))
             for i, (object_id, row) in enumerate(zip(attended, rows, strict=True))
         }
-
-    def _click(
-        self,
-        known: TrackedObject,
-        frame: int,
-        prompts: Sequence[Prompt],
-        start: Sighting | None,
-        *,
-        corrects: bool,
-    ) -> tuple[Window, ObjectOutput]:
-        """Decode the first prompt, then every further click on top of the mask before it."""
-        clicks = [p for p in prompts if not isinstance(p, MaskPrompt)]
-        last = known.prompted.get(frame)
-        answered = last.answers(prompts) if last else 0
-        output: ObjectOutput | None = None
-        seen = start
-        if last and answered:
-            output, seen = last.output, last.sighting
-        window = seen.window if seen else self.windows.first(clicks[:1])
-        for count in range(answered + 1, len(clicks) + 1):
-            asked = clicks[:count]
-            if seen:
-                window = self.windows.fit(window, seen.extent, asked)
-            ask = partial(self._decode, known, frame, asked, seen, corrects)
-            window, found = self.windows.settle(window, asked, ask)
-            seen, output = Sighting(window, found.logits, found.object_score), found
-        assert output is not None  # there was at least one prompt that had no answer
-        return window, output
-
-    def _decode(
-        self,
-        known: TrackedObject,
-        frame: int,
-        clicks: Sequence[PointPrompt | BoxPrompt],
-        previous: Sighting | None,
-        corrects: bool,
-        window: Window,
-    ) -> tuple[ObjectOutput, Extent | None]:
-        """Decode clicks in a window, on top of what was seen before them."""
-        near = []
-        if corrects:
-            attended = self._recall.attended(known, frame, window, reverse=known.reverse)
-            near = [attended] if attended.spatial else []
-        embedding = self.segmenter.embedding(frame, window, near)
-        logits = previous.through(window) if previous else None
-        output = self.segmenter.decode(frame, window, embedding, clicks, logits)
-        return output, extent_of_logits(output.logits[0, 0], window)
-
-    def _tracked_mask(
-        self, known: TrackedObject, frame: int, earlier: np.ndarray | None
-    ) -> Sighting | None:
-        """Give a tracked mask, or the next best thing."""
-        if frame in known.sightings:
-            return known.sightings[frame]
-        if earlier is None:
-            return None
-        extent = extent_of_mask(earlier)
-        window = self.windows.around(extent) if extent else self.windows.whole
-        model = self.segmenter.model
-        part = earlier[window.region]
-        logits = mask_to_logits(part, model.config.image_size, model.device)
-        return Sighting(window, logits, logits.new_full((1, 1), MASK_SCALE / 2))
 
     def _mask_given(self, object_id: int, frame: int) -> ObjectMask | None:
         """Give the user's own mask on a frame, if there is one."""

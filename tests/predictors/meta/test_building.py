@@ -1,7 +1,16 @@
 import pytest
 import torch
 
-from napari_sam2 import CheckpointError, SAM2ImagePredictor, build_sam2, build_sam2_hf, load_model
+from napari_sam2 import (
+    CheckpointError,
+    DownloadError,
+    SAM2ImagePredictor,
+    SAM2VideoPredictor,
+    build_sam2,
+    build_sam2_hf,
+    build_sam2_video_predictor,
+    load_model,
+)
 from napari_sam2.model.config import load_config
 from napari_sam2.predictors.meta.build import find_config
 
@@ -126,10 +135,11 @@ def test_published_model_is_found_in_the_cache(tiny_yaml, tmp_path, monkeypatch)
         build_sam2_hf("facebook/sam2-hiera-small", device="cpu")
 
 
-def test_weights_that_are_not_here_say_where_to_put_them(tmp_path, monkeypatch):
+def test_weights_that_are_not_here_are_asked_of_the_server(tmp_path, monkeypatch):
     monkeypatch.setenv("NAPARI_SAM2_CACHE", str(tmp_path))
+    monkeypatch.setenv("NAPARI_SAM2_MIRROR", "http://127.0.0.1:9/files")  # nobody listens there
 
-    with pytest.raises(CheckpointError, match=r"sam2\.1_hiera_large\.pt"):
+    with pytest.raises(DownloadError, match=r"127\.0\.0\.1:9/files/sam2\.1_hiera_large\.pt"):
         SAM2ImagePredictor.from_pretrained("facebook/sam2.1-hiera-large", device="cpu")
 
 
@@ -147,3 +157,71 @@ def test_embedded_model_is_built_by_its_name():
     assert torch.equal(predictor.model.no_mem_embed, expected)
     assert predictor.model.config.least_stability == 0
     assert predictor.max_hole_area == 8
+
+
+def rules_of(predictor):
+    return {
+        "fill_hole_area": predictor.fill_hole_area,
+        "binarize": predictor.binarize_mask_from_pts_for_mem_enc,
+        "overlap": not predictor.non_overlap_masks,
+        "corrected": predictor.add_all_frames_to_correct_as_cond,
+        "cleared": predictor.clear_non_cond_mem_around_input,
+        "stability": predictor.model.config.least_stability,
+    }
+
+
+def test_video_predictor_postprocesses_as_metas(tiny_yaml):
+    assert rules_of(build_sam2_video_predictor(tiny_yaml, device="cpu")) == {
+        "fill_hole_area": 8,
+        "binarize": True,
+        "overlap": True,
+        "corrected": False,
+        "cleared": False,
+        "stability": 0.98,
+    }
+    plain = build_sam2_video_predictor(tiny_yaml, device="cpu", apply_postprocessing=False)
+    assert rules_of(plain) == {
+        "fill_hole_area": 0,
+        "binarize": False,
+        "overlap": True,
+        "corrected": False,
+        "cleared": False,
+        "stability": 0,
+    }
+
+
+def test_video_predictor_obeys_overrides(tiny_yaml):
+    predictor = build_sam2_video_predictor(
+        tiny_yaml,
+        device="cpu",
+        apply_postprocessing=False,
+        hydra_overrides_extra=[
+            "++model.non_overlap_masks=true",
+            "++model.fill_hole_area=3",
+            "++model.add_all_frames_to_correct_as_cond=true",
+            "++model.clear_non_cond_mem_around_input=true",
+            "++model.image_size=256",
+        ],
+    )
+
+    assert rules_of(predictor) == {
+        "fill_hole_area": 3,
+        "binarize": False,
+        "overlap": False,
+        "corrected": True,
+        "cleared": True,
+        "stability": 0,
+    }
+    assert predictor.image_size == 256
+
+
+def test_rules_of_videos_are_none_of_an_image_model(tiny_yaml):
+    with pytest.raises(ValueError, match=r"\['model\.non_overlap_masks'\] are not understood"):
+        build_sam2(tiny_yaml, hydra_overrides_extra=["++model.non_overlap_masks=true"])
+
+
+def test_embedded_model_follows_videos_by_its_name():
+    predictor = SAM2VideoPredictor.from_pretrained("sam2.1_hiera_nano", device="cpu")
+
+    assert predictor.fill_hole_area == 8
+    assert not predictor.training

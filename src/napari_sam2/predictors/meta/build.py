@@ -2,31 +2,28 @@
 
 from __future__ import annotations
 
-import re
 import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
+from tqdm import tqdm
 
-from napari_sam2.model.checkpoint import (
-    CheckpointError,
-    cache_folder,
-    find_checkpoint,
-    load_weights,
-)
-from napari_sam2.model.config import SAM2Config, config_names, load_config
+from napari_sam2.model.checkpoint import load_weights
+from napari_sam2.model.config import config_names, load_config
+from napari_sam2.model.locations import find_checkpoint
+from napari_sam2.model.registry import PUBLISHED, find_published
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictors.device import choose_device
+from napari_sam2.predictors.meta.video import SAM2VideoPredictor
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     import torch
 
-#: Our names of the sizes, by the end of Meta's configs.
-_SIZES = {"t": "tiny", "s": "small", "b+": "base_plus", "l": "large"}
+    from napari_sam2.model.config import SAM2Config
 
 #: What `build_sam2` takes; ``from_pretrained`` hands these on to it.
 BUILD_ARGUMENTS = {"device", "mode", "hydra_overrides_extra", "apply_postprocessing"}
@@ -36,8 +33,19 @@ _VIA_STABILITY = f"{_DECODER}_via_stability"
 _DELTA, _THRESHOLD = f"{_DECODER}_stability_delta", f"{_DECODER}_stability_thresh"
 _USUAL_DELTA, _USUAL_THRESHOLD = 0.05, 0.98
 _IMAGE_SIZE = "model.image_size"
-_COMPILE = "model.compile_image_encoder"  # makes Meta's faster, changes no number
-_UNDERSTOOD = {_VIA_STABILITY, _DELTA, _THRESHOLD, _IMAGE_SIZE, _COMPILE}
+_COMPILE = "model.compile_image_encoder"
+_OF_MODELS = {_VIA_STABILITY, _DELTA, _THRESHOLD, _IMAGE_SIZE, _COMPILE}
+#: Arguments of `SAM2VideoPredictor`.
+_OF_VIDEOS = {
+    f"model.{rule}"
+    for rule in (
+        "fill_hole_area",
+        "non_overlap_masks",
+        "clear_non_cond_mem_around_input",
+        "add_all_frames_to_correct_as_cond",
+        "binarize_mask_from_pts_for_mem_enc",
+    )
+}
 
 
 def build_sam2(
@@ -85,12 +93,57 @@ def build_sam2(
         If the file cannot be read or does not fit the config.
     """
     warn_of_unused("build_sam2", kwargs)
-    config = _override(find_config(config_file), hydra_overrides_extra, apply_postprocessing)
-    model = SAM2(config)
-    if ckpt_path is not None:
-        load_weights(model, Path(ckpt_path))
-    model = model.to(choose_device(None if device is None else str(device)))
-    return model.eval() if mode == "eval" else model
+    overrides = _read_overrides(hydra_overrides_extra, _OF_MODELS)
+    return _build(config_file, ckpt_path, device, mode, overrides, apply_postprocessing)
+
+
+def build_sam2_video_predictor(
+    config_file: str | Path,
+    ckpt_path: str | Path | None = None,
+    device: str | torch.device | None = None,
+    mode: str = "eval",
+    hydra_overrides_extra: Iterable[str] = (),
+    apply_postprocessing: bool = True,
+    vos_optimized: bool = False,
+    **kwargs: Any,
+) -> SAM2VideoPredictor:
+    """Build a predictor for videos, with weights from a file.
+
+    Parameters
+    ----------
+    config_file, ckpt_path, device, mode
+        See `build_sam2`.
+    hydra_overrides_extra : iterable of str
+        Those of `build_sam2`, and the arguments of `SAM2VideoPredictor`, such as
+        ``++model.non_overlap_masks=true``.
+    apply_postprocessing : bool
+        Beside what it does in `build_sam2`: fill holes of up to 8 pixels of the low-resolution
+        masks, and remember prompted frames as the user sees them.
+    vos_optimized : bool
+        Compile the image encoder, as ``++model.compile_image_encoder=true`` does: slow on the
+        first frame, then faster.
+    **kwargs
+        Not used, as in Meta's; a warning names them.
+
+    Raises
+    ------
+    ValueError, CheckpointError
+        See `build_sam2`.
+    """
+    warn_of_unused("build_sam2_video_predictor", kwargs)
+    overrides = _read_overrides(hydra_overrides_extra, _OF_MODELS | _OF_VIDEOS)
+    rules = {key.removeprefix("model."): overrides[key] for key in _OF_VIDEOS & overrides.keys()}
+    if apply_postprocessing:
+        rules |= {"fill_hole_area": 8, "binarize_mask_from_pts_for_mem_enc": True}
+    overrides[_COMPILE] = vos_optimized or overrides.get(_COMPILE, False)
+    model = _build(config_file, ckpt_path, device, mode, overrides, apply_postprocessing)
+    return SAM2VideoPredictor(model, **rules)
+
+
+def build_sam2_video_predictor_hf(model_id: str, **kwargs: Any) -> SAM2VideoPredictor:
+    """Build a predictor for videos with a published model; see `build_sam2_hf`."""
+    name = _published_name(model_id)
+    return build_sam2_video_predictor(name, _weights_of(name), **kwargs)
 
 
 def build_sam2_hf(model_id: str, **kwargs: Any) -> SAM2:
@@ -111,26 +164,64 @@ def build_sam2_hf(model_id: str, **kwargs: Any) -> SAM2:
     CheckpointError
         If its weights are not there or do not fit.
     """
-    name = model_id.removeprefix("facebook/").replace("-", "_")
-    if name not in config_names():
-        ids = [f"facebook/{known.replace('_', '-')}" for known in config_names()]
-        ids = [known for known in ids if not known.endswith("nano")]
+    name = _published_name(model_id)
+    return build_sam2(name, _weights_of(name), **kwargs)
+
+
+def _build(
+    name: str | Path,
+    checkpoint: str | Path | None,
+    device: str | torch.device | None,
+    mode: str,
+    overrides: Mapping[str, Any],
+    postprocess: bool,
+) -> SAM2:
+    model = SAM2(_override(find_config(name), overrides, postprocess))
+    if checkpoint is not None:
+        load_weights(model, Path(checkpoint))
+    model = model.to(choose_device(None if device is None else str(device)))
+    if overrides.get(_COMPILE):
+        model.image_encoder.compile()
+    return model.eval() if mode == "eval" else model
+
+
+def find_config(name: str | Path) -> SAM2Config:
+    """Read a config by Meta's name, in whatever folder, or by ours."""
+    last = str(name).replace("\\", "/").rsplit("/", maxsplit=1)[-1]
+    published = find_published(last) or find_published(f"{last}.yaml")
+    if isinstance(name, str) and published and not Path(name).is_file():
+        return load_config(published.name)
+    return load_config(name)
+
+
+def _published_name(model_id: str) -> str:
+    """Give our name of a model that has weights of its own."""
+    published = find_published(model_id)
+    if published is not None:
+        return published.name
+    if model_id not in config_names():
+        ids = [model.hub_id for model in PUBLISHED]
         raise ValueError(
             f"There is no model {model_id!r}. Choose one of {ids} or of {config_names()}; "
             "a file of your own goes to build_sam2(config_file, ckpt_path)."
         )
-    return build_sam2(name, _weights_of(load_config(name)), **kwargs)
+    return model_id
 
 
-def find_config(name: str | Path) -> SAM2Config:
-    """Read a config by Meta's name or by ours; see `build_sam2`."""
-    stem = re.sub(r"\.ya?ml$", "", re.split(r"[/\\]", str(name))[-1])
-    metas = re.fullmatch(r"(sam2(?:\.1)?_hiera)_(t|s|b\+|l)", stem)
-    if metas:
-        return load_config(f"{metas[1]}_{_SIZES[metas[2]]}")
-    if stem in config_names() and not Path(name).is_file():
-        return load_config(stem)
-    return load_config(name)
+def _weights_of(name: str) -> Path:
+    """Find the weights of a model, or download them."""
+    path = find_checkpoint(load_config(name))
+    if path is not None:
+        return path
+    from napari_sam2.downloads import download_weights
+
+    with tqdm(unit="B", unit_scale=True, unit_divisor=1024, desc=name) as bar:
+
+        def report(here: int, in_all: int | None) -> None:
+            bar.total = in_all
+            bar.update(here - bar.n)
+
+        return download_weights(name, report=report)
 
 
 def warn_of_unused(name: str, arguments: Mapping[str, Any]) -> None:
@@ -142,26 +233,10 @@ def warn_of_unused(name: str, arguments: Mapping[str, Any]) -> None:
         )
 
 
-def _weights_of(config: SAM2Config) -> Path:
-    """Find the weights of a published model."""
-    path = find_checkpoint(config)
-    if path is None:
-        raise CheckpointError(
-            f"The weights of {config.name} are not on this computer. Put {config.checkpoint} "
-            f"into {cache_folder()}, or give the path of a checkpoint to build_sam2."
-        )
-    return path
-
-
-def _override(config: SAM2Config, overrides: Iterable[str], postprocess: bool) -> SAM2Config:
-    values = dict(_read_override(text) for text in overrides)
-    if unknown := sorted(values.keys() - _UNDERSTOOD):
-        raise ValueError(
-            f"The overrides of {unknown} are not understood; those of {sorted(_UNDERSTOOD)} "
-            "are. Other models are YAML files of their own: see SAM2Config."
-        )
+def _override(config: SAM2Config, values: Mapping[str, Any], postprocess: bool) -> SAM2Config:
     if postprocess:
-        values |= {_VIA_STABILITY: True, _DELTA: _USUAL_DELTA, _THRESHOLD: _USUAL_THRESHOLD}
+        usual = {_VIA_STABILITY: True, _DELTA: _USUAL_DELTA, _THRESHOLD: _USUAL_THRESHOLD}
+        values = {**values, **usual}
     threshold = values.get(_THRESHOLD, _USUAL_THRESHOLD) if values.get(_VIA_STABILITY) else 0.0
     return replace(
         config,
@@ -169,6 +244,16 @@ def _override(config: SAM2Config, overrides: Iterable[str], postprocess: bool) -
         least_stability=float(threshold),
         stability_delta=float(values.get(_DELTA, _USUAL_DELTA)),
     )
+
+
+def _read_overrides(overrides: Iterable[str], understood: set[str]) -> dict[str, Any]:
+    values = dict(_read_override(text) for text in overrides)
+    if unknown := sorted(values.keys() - understood):
+        raise ValueError(
+            f"The overrides of {unknown} are not understood; those of {sorted(understood)} "
+            "are. Other models are YAML files of their own: see SAM2Config."
+        )
+    return values
 
 
 def _read_override(text: str) -> tuple[str, Any]:

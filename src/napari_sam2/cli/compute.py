@@ -1,0 +1,85 @@
+"""What commands that compute are told alike: which model, with which weights, and how."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+from napari_sam2.model.config import EMBEDDED_MODEL
+
+if TYPE_CHECKING:
+    from napari_sam2.session import Settings
+
+#: What commands add themselves to.
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+
+def compute_options(*, field: bool = True) -> argparse.ArgumentParser:
+    """Give the parser of the options, a parent for the commands'.
+
+    Parameters
+    ----------
+    field : bool
+        Whether the command can look at parts of frames.
+    """
+    compute = argparse.ArgumentParser(add_help=False)
+    which = compute.add_mutually_exclusive_group()
+    which.add_argument(
+        "--model",
+        default=EMBEDDED_MODEL,
+        help="a model with its own weights: a name that `napari-sam2 models list` shows, or one "
+        "of Meta's for the same, or a YAML file",
+    )
+    which.add_argument(
+        "--config",
+        metavar="NAME|YAML",
+        help="beside --checkpoint, in the place of --model: the model that these weights are for",
+    )
+    compute.add_argument(
+        "--checkpoint",
+        type=Path,
+        metavar="FILE",
+        help="weights of yours, .pt or .safetensors, instead of the model's own",
+    )
+    compute.add_argument("--device", help="cpu, cuda, mps; the fastest there is unless given")
+    compute.add_argument("--precision", help="float32, bfloat16 or float16")
+    if field:
+        compute.add_argument(
+            "--field",
+            default="auto",
+            choices=["auto", "frame"],
+            help="what the model sees: a window that suits the object, or always the whole frame",
+        )
+    return compute
+
+
+def chosen_model(options: argparse.Namespace) -> str:
+    """Give the name or YAML file of the model.
+
+    Raises
+    ------
+    ValueError
+        If there is a config, and no checkpoint that it could be for.
+    """
+    if options.config is None:
+        return str(options.model)
+    if options.checkpoint is None:
+        raise ValueError(
+            "--config says what the weights in --checkpoint are for, and there is no "
+            f"--checkpoint. For a model with its own weights: --model {options.config}"
+        )
+    return str(options.config)
+
+
+def chosen_settings(options: argparse.Namespace) -> Settings:
+    """Gather how to compute, and with which weights."""
+    from napari_sam2.predictors.segmenter import TrackerOptions
+    from napari_sam2.session import Settings
+
+    return Settings(
+        checkpoint=options.checkpoint,
+        device=options.device,
+        precision=options.precision,
+        tracker=TrackerOptions(field=options.field),
+    )

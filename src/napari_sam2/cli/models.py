@@ -1,0 +1,157 @@
+"""``napari-sam2 models``: what models there are; download, find and verify their weights."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from napari_sam2.downloads import (
+    cached_path,
+    download_weights,
+    is_as_published,
+    partial_path,
+    published_model,
+)
+from napari_sam2.model import registry
+from napari_sam2.model.config import config_names, load_config
+from napari_sam2.model.locations import cache_folder, find_checkpoint, how_to_get, weights_folder
+
+if TYPE_CHECKING:
+    import argparse
+    from typing import Never
+
+    from tqdm import tqdm
+
+    from napari_sam2.cli.compute import Commands
+
+
+def add_command(commands: Commands) -> None:
+    """Add the command, and those below it, to the parser."""
+    models = commands.add_parser("models", help="list models; download, find, verify their weights")
+    below = models.add_subparsers(required=True, metavar="list|download|path|verify")
+
+    show = below.add_parser("list", help="show every model, and whether its weights are here")
+    show.set_defaults(run=_list)
+
+    download = below.add_parser(
+        "download", help="fetch models of Meta's, or what is missing of them"
+    )
+    download.add_argument(
+        "names",
+        nargs="+",
+        metavar="NAME",
+        help="as in the list; or Meta's name for its config or file, or the Hugging Face hub's",
+    )
+    download.add_argument(
+        "--mirror",
+        metavar="URL",
+        help="folder of the same files on another server, where {file}, {folder} and {hub_id} "
+        "are filled in; NAPARI_SAM2_MIRROR unless given",
+    )
+    download.set_defaults(run=_download)
+
+    path = below.add_parser("path", help="print where the weights of a model are")
+    path.add_argument(
+        "name", nargs="?", metavar="NAME", help="the folder of downloads unless given"
+    )
+    path.set_defaults(run=_path)
+
+    verify = below.add_parser("verify", help="compare downloaded files with what Meta published")
+    verify.add_argument("names", nargs="*", metavar="NAME", help="all that are here unless given")
+    verify.set_defaults(run=_verify)
+
+
+def _list(_: argparse.Namespace) -> None:
+    published = [model.name for model in registry.PUBLISHED]
+    ours = [name for name in config_names() if name not in published]
+    for name in [*ours, *published]:
+        print(f"{name:24} {_state(name)}")
+    print(f"\nDownloads are kept in {cache_folder()}")
+
+
+def _state(name: str) -> str:
+    path = find_checkpoint(load_config(name))
+    if path is not None:
+        where = "in the package" if path.parent == weights_folder() else "downloaded"
+        return f"{_megabytes(path.stat().st_size)}  {where}"
+    model = registry.find_published(name)
+    if model is None:
+        return f"{'':7}  not here"
+    part = partial_path(model)
+    state = f"begun, {_megabytes(part.stat().st_size).strip()}" if part.is_file() else "not here"
+    return f"{_megabytes(model.approximate_bytes)}  {state}"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:4.0f} MB"
+
+
+def _download(options: argparse.Namespace) -> None:
+    # All names before the first megabyte.
+    for model in [published_model(name) for name in options.names]:
+        bar = _Bar(model.name)
+        try:
+            path = download_weights(model, mirror=options.mirror, report=bar.show)
+        except KeyboardInterrupt as stopped:
+            stopped.add_note("What came is kept; the same command goes on from there.")
+            raise
+        finally:
+            bar.close()
+        print(f"{model.name}: {path}")
+
+
+class _Bar:
+    """A progress bar that appears when something comes, and begins where a download goes on."""
+
+    def __init__(self, label: str) -> None:
+        self._label = label
+        self._bar: tqdm[Never] | None = None
+
+    def show(self, here: int, total: int | None) -> None:
+        from tqdm import tqdm
+
+        if self._bar is None:
+            self._bar = tqdm(desc=self._label, initial=here, total=total, unit="B", unit_scale=True)
+        self._bar.update(here - self._bar.n)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _path(options: argparse.Namespace) -> None:
+    if options.name is None:
+        print(cache_folder())
+        return
+    config = load_config(options.name)
+    path = find_checkpoint(config)
+    if path is None:
+        raise ValueError(
+            f"The weights of {config.name} are not on this computer. {how_to_get(config)}"
+        )
+    print(path)
+
+
+def _verify(options: argparse.Namespace) -> None:
+    models = [published_model(name) for name in options.names]
+    for model in models:
+        if not cached_path(model).is_file():
+            raise ValueError(
+                f"There is no {cached_path(model)} to verify. {how_to_get(load_config(model.name))}"
+            )
+    models = models or [model for model in registry.PUBLISHED if cached_path(model).is_file()]
+    if not models:
+        print(f"None of Meta's models is in {cache_folder()}")
+    wrong = []
+    for model in models:
+        if is_as_published(model):
+            print(f"{model.name}: as Meta published it")
+        else:
+            wrong.append(model)
+    if wrong:
+        raise ValueError(
+            "\n".join(
+                f"{cached_path(model)} is not what Meta published (its SHA-256 should be "
+                f"{model.sha256}). Fetch it again: napari-sam2 models download {model.name}"
+                for model in wrong
+            )
+        )

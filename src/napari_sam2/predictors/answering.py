@@ -1,0 +1,96 @@
+"""From an object's clicks on a frame to its mask there."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import TYPE_CHECKING
+
+from napari_sam2.model.sam2 import MASK_SCALE, ObjectOutput
+from napari_sam2.predictors.objects import Sighting, TrackedObject
+from napari_sam2.predictors.transforms import mask_to_logits
+from napari_sam2.predictors.windows import Extent, Window, extent_of_logits, extent_of_mask
+from napari_sam2.prompts import MaskPrompt
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+
+    from napari_sam2.predictors.recall import Recall
+    from napari_sam2.prompts import BoxPrompt, PointPrompt, Prompt
+
+
+class Answerer:
+    """Decodes clicks one on top of the other, in windows that suit what they find.
+
+    Parameters
+    ----------
+    recall : Recall
+        What corrections of tracked masks attend to.
+    """
+
+    def __init__(self, recall: Recall) -> None:
+        self.recall = recall
+        self.segmenter = recall.segmenter
+
+    def click(
+        self,
+        known: TrackedObject,
+        frame: int,
+        prompts: Sequence[Prompt],
+        start: Sighting | None,
+        *,
+        corrects: bool,
+    ) -> tuple[Window, ObjectOutput]:
+        """Decode the first prompt, then every further click on top of the mask before it."""
+        clicks = [p for p in prompts if not isinstance(p, MaskPrompt)]
+        last = known.prompted.get(frame)
+        answered = last.answers(prompts) if last else 0
+        output: ObjectOutput | None = None
+        seen = start
+        if last and answered:
+            output, seen = last.output, last.sighting
+        window = seen.window if seen else self.segmenter.windows.first(clicks[:1])
+        for count in range(answered + 1, len(clicks) + 1):
+            asked = clicks[:count]
+            if seen:
+                window = self.segmenter.windows.fit(window, seen.extent, asked)
+            ask = partial(self._decode, known, frame, asked, seen, corrects)
+            window, found = self.segmenter.windows.settle(window, asked, ask)
+            seen, output = Sighting(window, found.logits, found.object_score), found
+        assert output is not None  # there was at least one prompt that had no answer
+        return window, output
+
+    def tracked_mask(
+        self, known: TrackedObject, frame: int, earlier: np.ndarray | None
+    ) -> Sighting | None:
+        """Give a tracked mask, or the next best thing."""
+        if frame in known.sightings:
+            return known.sightings[frame]
+        if earlier is None:
+            return None
+        extent = extent_of_mask(earlier)
+        window = self.segmenter.windows.around(extent) if extent else self.segmenter.windows.whole
+        model = self.segmenter.model
+        part = earlier[window.region]
+        logits = mask_to_logits(part, model.config.image_size, model.device)
+        return Sighting(window, logits, logits.new_full((1, 1), MASK_SCALE / 2))
+
+    def _decode(
+        self,
+        known: TrackedObject,
+        frame: int,
+        clicks: Sequence[PointPrompt | BoxPrompt],
+        previous: Sighting | None,
+        corrects: bool,
+        window: Window,
+    ) -> tuple[ObjectOutput, Extent | None]:
+        """Decode clicks in a window, on top of what was seen before them."""
+        near = []
+        if corrects:
+            attended = self.recall.attended(known, frame, window, reverse=known.reverse)
+            near = [attended] if attended.spatial else []
+        embedding = self.segmenter.embedding(frame, window, near)
+        logits = previous.through(window) if previous else None
+        output = self.segmenter.decode(frame, window, embedding, clicks, logits)
+        return output, extent_of_logits(output.logits[0, 0], window)
