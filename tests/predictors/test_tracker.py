@@ -3,6 +3,7 @@ import pytest
 import torch
 
 from napari_sam2.predictors.frames import FrameSource
+from napari_sam2.predictors.objects import Sighting
 from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.windows import Window
@@ -71,6 +72,14 @@ def test_objects_are_looked_for_around_where_they_were(field):
             (rows, columns), window = one.region, field.window(one.object_id, masks.frame)
             assert window.row <= rows.start <= rows.stop <= window.row + window.height
             assert window.column <= columns.start <= columns.stop <= window.column + window.width
+
+
+def test_object_that_is_gone_is_waited_for_where_it_was_last(field):
+    known, aside = field._objects[1], Window(128, 192, 64, 64)
+    gone = torch.full((1, 1, 32, 32), -1024.0)
+    known.sightings[5] = Sighting(aside, gone, torch.tensor([[-10.0]]))
+
+    assert field._recall.aim(known, 6) == aside != field.window(1, 0)
 
 
 def test_whole_frames_are_looked_at_where_that_is_wanted(make_tracker):

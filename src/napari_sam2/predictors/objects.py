@@ -73,12 +73,10 @@ class TrackedObject:
         began = {frame for frame, one in self.prompted.items() if not one.corrects}
         return self.tracked - began
 
-    def last_seen(self, frame: int) -> Sighting | None:
-        """Give the nearest frame on which the object was seen, or looked for in vain."""
+    def nearest_sighting(self, frame: int) -> Sighting | None:
+        """Give what is known of the frame nearest to one: of two, the earlier."""
         known = self.sightings | {f: one.sighting for f, one in self.prompted.items()}
-        nearest = [known[f] for f in sorted(known, key=lambda other: abs(other - frame))]
-        there = (seen for seen in nearest if seen.extent)
-        return next(there, nearest[0] if nearest else None)
+        return known[min(known, key=lambda other: (abs(other - frame), other))] if known else None
 
     def keep_near(self, frame: int) -> None:
         """Forget what neither this frame nor a prompted one can reach."""

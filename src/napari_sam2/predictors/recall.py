@@ -26,9 +26,12 @@ class Recall:
         self.segmenter = segmenter
 
     def aim(self, known: TrackedObject, frame: int) -> Window:
-        """Point the window of an object at where it was last seen near a frame."""
+        """Point the window of an object at where it was on the nearest frame.
+
+        Where it was not, it is waited for in the same window.
+        """
         windows = self.segmenter.windows
-        if windows.edges and (seen := known.last_seen(frame)):
+        if windows.edges and (seen := known.nearest_sighting(frame)):
             return windows.fit(seen.window, seen.extent)
         return known.window or windows.whole
 
