@@ -44,4 +44,4 @@ $(VENV)/.installed-tests: $(VENV)/.installed
 	touch $@
 
 clean:
-	rm -rf $(VENV) demo-output
+	rm -rf $(VENV) demo-output example-output
