@@ -17,6 +17,7 @@ GREEN, RED, WHITE = (0, 177, 12), (211, 7, 0), (255, 255, 255)
 TITLE_HEIGHT = 16  #: pixels
 SMALLEST = 300  #: pixels of a picture's shorter side; smaller images are enlarged
 GAP = 4  #: pixels between pictures
+RADIUS = 4  #: pixels of a point
 
 
 def draw(
@@ -55,8 +56,9 @@ def draw(
     for box in boxes:
         pen.rectangle([scale * (value + 0.5) for value in box], outline=WHITE)
     for (x, y), label in zip(points, labels or [1] * len(points), strict=True):
-        centre = (scale * (x + 0.5), scale * (y + 0.5))
-        pen.circle(centre, 4, fill=GREEN if label else RED, outline=WHITE)
+        column, row = scale * (x + 0.5), scale * (y + 0.5)
+        around = [column - RADIUS, row - RADIUS, column + RADIUS, row + RADIUS]
+        pen.ellipse(around, fill=GREEN if label else RED, outline=WHITE)
     titled = Image.new("RGB", (picture.width, picture.height + TITLE_HEIGHT))
     titled.paste(picture, (0, TITLE_HEIGHT))
     ImageDraw.Draw(titled).text((3, 2), title, fill=WHITE)

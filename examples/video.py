@@ -20,7 +20,13 @@ parser.add_argument("--frames", type=int, default=12, help="of the time-lapse, 2
 options = parser.parse_args()
 
 video = make_time_lapse().images[: options.frames]  # (T, H, W), uint8
-predictor = SAM2VideoPredictor.from_pretrained(options.model, device=options.device)
+predictor = SAM2VideoPredictor.from_pretrained(
+    options.model,
+    device=options.device,
+    # By Meta's rules a correction on a frame that was tracked over is tracked over again, unless
+    # such frames are to count as those on which the object began.
+    hydra_overrides_extra=["++model.add_all_frames_to_correct_as_cond=true"],
+)
 state = predictor.init_state(video)
 last = len(video) - 1
 shown = sorted({0, last // 2, last})
@@ -43,7 +49,7 @@ points, labels = [[262, 248], [262, 235], [300, 240]], [1, 1, 0]
 predictor.add_new_points_or_box(state, 0, obj_id=1, points=points, labels=labels)
 clicked = follow("three clicks", points=points, labels=labels)
 
-# A correction later on: there the object was tracked over, and now counts as the user says.
+# A correction of what was tracked, on a later frame; the first frame's clicks still hold.
 correction, middle = [[256, 250]], last // 2
 predictor.add_new_points_or_box(state, middle, obj_id=1, points=correction, labels=[1])
 refined = follow("corrected later", at=middle, points=correction)
