@@ -22,6 +22,9 @@ import parity_reference as reference
 from napari_sam2 import config_names, load_config
 
 
+ONE_FRAME, TRACKED = 1e-4, 1e-3  #: largest difference of logits that is rounding
+
+
 def main() -> None:
     """Print the tables."""
     published = [name for name in config_names() if "nano" not in name]
@@ -30,6 +33,7 @@ def main() -> None:
     parser.add_argument("--image-size", type=int, default=256)
     parser.add_argument("--frames", type=int, default=10, help="tracked frames")
     parser.add_argument("--objects", type=int, nargs="*", default=[1, 2, 3, 4])
+    parser.add_argument("--check", action="store_true", help="fail where models differ too much")
     options = parser.parse_args()
 
     size = options.image_size
@@ -51,6 +55,8 @@ def main() -> None:
             many = largest(tracked)
             seconds = time.perf_counter() - begun
             print(f"| {name} | {one:.1e} | {many:.1e} | {seconds:.0f} |", flush=True)
+            if options.check and (one > ONE_FRAME or many > TRACKED):
+                sys.exit(f"{name} differs by more than {ONE_FRAME} on one frame, or {TRACKED}.")
 
 
 def largest(pairs) -> float:  # noqa: ANN001
