@@ -21,7 +21,6 @@ import parity_reference as reference
 
 from napari_sam2 import config_names, load_config
 
-
 ONE_FRAME, TRACKED = 1e-4, 1e-3  #: largest difference of logits that is rounding
 
 
