@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from napari_sam2.predictors.windows import (
     Extent,
+    Found,
     Window,
     Windows,
     extent_of_logits,
@@ -53,7 +54,7 @@ def test_whole_frame_is_always_seen_where_that_is_wanted(frame):
     windows = Windows(shape, 512, "frame")
 
     assert windows.around(extent) == windows.whole
-    assert windows.first([PointPrompt(0, *extent[:2])]) == windows.whole
+    assert windows.first([PointPrompt(0, *extent[:2])]) == (windows.whole,)
     assert windows.fit(windows.whole, extent) == windows.whole
 
 
@@ -72,11 +73,18 @@ def test_neighbours_share_a_window():
     assert LARGE.around(Extent(1010, 1005, 1030, 1025)) == one
 
 
-def test_what_a_point_means_is_looked_for_at_full_resolution():
-    window = LARGE.first([PointPrompt(0, 1000, 1000)])
+def test_what_a_point_means_is_looked_for_at_full_resolution_and_from_closer():
+    windows = LARGE.first([PointPrompt(0, 1000, 1000)])
 
-    assert window.shape == (512, 512)
-    assert Windows((300, 400), 512).first([PointPrompt(0, 10, 10)]) == Window(0, 0, 300, 400)
+    assert [window.shape for window in windows] == [(128, 128), (256, 256), (512, 512)]
+    *_, last = Windows((300, 400), 512).first([PointPrompt(0, 10, 10)])
+    assert last == Window(0, 0, 300, 400)
+
+
+def test_what_a_box_means_is_looked_for_once():
+    assert LARGE.first([BoxPrompt(0, 1000, 1000, 1040, 1040)]) == (
+        LARGE.around(Extent(1000, 1000, 1040, 1040)),
+    )
 
 
 @pytest.mark.parametrize(
@@ -90,7 +98,7 @@ def test_what_a_point_means_is_looked_for_at_full_resolution():
     ids=["far points", "large box", "large mask", "empty mask"],
 )
 def test_prompts_over_the_frame_need_all_of_it(prompts):
-    assert LARGE.first(prompts) == LARGE.whole
+    assert set(LARGE.first(prompts)) == {LARGE.whole}
 
 
 @pytest.mark.parametrize(
@@ -104,7 +112,7 @@ def test_prompts_over_the_frame_need_all_of_it(prompts):
     ids=["too small", "right", "too large", "nothing found"],
 )
 def test_window_is_left_for_a_better_one(found, edge):
-    window = LARGE.first([PointPrompt(0, 1050, 1050)])
+    *_, window = LARGE.first([PointPrompt(0, 1050, 1050)])
 
     assert max(LARGE.fit(window, found).shape) == edge
 
@@ -142,9 +150,10 @@ def test_asking_ends_where_the_answers_go_in_circles():
     def ask(window):
         asked.append(window)
         small = len(asked) % 2
-        return len(asked), Extent(1000, 1000, *((1010, 1010) if small else (1300, 1300)))
+        extent = Extent(1000, 1000, *((1010, 1010) if small else (1300, 1300)))
+        return Found(len(asked), extent, 0.5)
 
-    window, answer = LARGE.settle(LARGE.first([PointPrompt(0, 1000, 1000)]), [], ask)
+    window, answer = LARGE.settle([Window(512, 512, 1024, 1024)], [], ask)
 
     assert len(asked) <= 4
     assert answer == len(asked)
@@ -154,9 +163,29 @@ def test_asking_ends_where_the_answers_go_in_circles():
 def test_answer_that_suits_its_window_is_asked_for_once():
     window = LARGE.around(Extent(1000, 1000, 1050, 1050))
 
-    assert LARGE.settle(window, [], lambda _: ("yes", Extent(1000, 1000, 1050, 1050))) == (
-        window,
-        "yes",
+    found = Found("yes", Extent(1000, 1000, 1050, 1050), 0.5)
+    assert LARGE.settle([window], [], lambda _: found) == (window, "yes")
+
+
+def test_surest_answer_counts_among_those_that_suit_their_windows():
+    windows = LARGE.first([PointPrompt(0, 1000, 1000)])
+    extents = [Extent(1000, 1000, 1000 + size, 1000 + size) for size in (40, 80, 2)]
+    answers = {
+        window: Found(number, extent, confidence)
+        for window, number, extent, confidence in zip(
+            windows, range(3), extents, (0.6, 0.8, 0.9), strict=True
+        )
+    }
+
+    assert LARGE.settle(windows, [], answers.__getitem__) == (windows[1], 1)
+
+
+def test_nothing_found_anywhere_is_an_answer():
+    windows = LARGE.first([PointPrompt(0, 1000, 1000)])
+
+    assert LARGE.settle(windows, [], lambda window: Found(window, None, 0.1)) == (
+        windows[0],
+        windows[0],
     )
 
 

@@ -1,6 +1,7 @@
 """Objects prompted, corrected, followed and taken away again."""
 
 import threading
+from itertools import groupby
 
 import numpy as np
 import pytest
@@ -215,4 +216,5 @@ def test_everything_but_labels_is_read_one_frame_at_a_time(tiny_model):
 
     run(session)
 
-    assert stack.reads == list(range(50))
+    # The first frame may be looked at through several windows.
+    assert [frame for frame, _ in groupby(stack.reads)] == list(range(50))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from napari_sam2.model.sam2 import MASK_SCALE, ObjectOutput
 from napari_sam2.predictors.objects import Sighting, TrackedObject
 from napari_sam2.predictors.transforms import mask_to_logits
-from napari_sam2.predictors.windows import Extent, Window, extent_of_logits, extent_of_mask
+from napari_sam2.predictors.windows import Found, Window, extent_of_logits, extent_of_mask
 from napari_sam2.prompts import MaskPrompt
 
 if TYPE_CHECKING:
@@ -50,13 +50,13 @@ class Answerer:
         seen = start
         if last and answered:
             output, seen = last.output, last.sighting
-        window = seen.window if seen else self.segmenter.windows.first(clicks[:1])
+        windows = (seen.window,) if seen else self.segmenter.windows.first(clicks[:1])
         for count in range(answered + 1, len(clicks) + 1):
             asked = clicks[:count]
             if seen:
-                window = self.segmenter.windows.fit(window, seen.extent, asked)
+                windows = (self.segmenter.windows.fit(seen.window, seen.extent, asked),)
             ask = partial(self._decode, known, frame, asked, seen, corrects)
-            window, found = self.segmenter.windows.settle(window, asked, ask)
+            window, found = self.segmenter.windows.settle(windows, asked, ask)
             seen, output = Sighting(window, found.logits, found.object_score), found
         assert output is not None  # there was at least one prompt that had no answer
         return window, output
@@ -84,7 +84,7 @@ class Answerer:
         previous: Sighting | None,
         corrects: bool,
         window: Window,
-    ) -> tuple[ObjectOutput, Extent | None]:
+    ) -> Found[ObjectOutput]:
         """Decode clicks in a window, on top of what was seen before them."""
         near = []
         if corrects:
@@ -93,4 +93,5 @@ class Answerer:
         embedding = self.segmenter.embedding(frame, window, near)
         logits = previous.through(window) if previous else None
         output = self.segmenter.decode(frame, window, embedding, clicks, logits)
-        return output, extent_of_logits(output.logits[0, 0], window)
+        extent = extent_of_logits(output.logits[0, 0], window)
+        return Found(output, extent, float(output.ious[0, 0]))

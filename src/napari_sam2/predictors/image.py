@@ -13,7 +13,7 @@ from napari_sam2.predictors.device import autocast
 from napari_sam2.predictors.features import FeatureCache
 from napari_sam2.predictors.frames import ArrayLike, FrameSource, View
 from napari_sam2.predictors.transforms import cut_out, encode_clicks
-from napari_sam2.predictors.windows import Extent, Field, Window, Windows, extent_of_logits
+from napari_sam2.predictors.windows import Field, Found, Window, Windows, extent_of_logits
 from napari_sam2.prompts import BoxPrompt, Candidates, ObjectMask, PointPrompt
 
 if TYPE_CHECKING:
@@ -88,10 +88,11 @@ class ImagePredictor:
             raise ValueError("Nothing to segment: give a point or a box.")
         windows = Windows(self.shape, self.model.config.image_size, self.field)
 
-        def ask(window: Window) -> tuple[DecodedMasks, Extent | None]:
+        def ask(window: Window) -> Found[DecodedMasks]:
             decoded = self._decode(prompts, window)
             best = int(best_index(decoded.ious)[0])
-            return decoded, extent_of_logits(decoded.logits[0, best], window)
+            extent = extent_of_logits(decoded.logits[0, best], window)
+            return Found(decoded, extent, float(decoded.ious[0, best]))
 
         window, decoded = windows.settle(windows.first(prompts), prompts, ask)
         return Candidates(0, self.shape, _rank(decoded, window))

@@ -139,7 +139,7 @@ class Tracker:
             return
         start = None
         if isinstance(ordered[0], MaskPrompt):
-            window = self.windows.first(ordered)
+            (window,) = self.windows.first(ordered)
             output = self.segmenter.accept(frame, window, ordered[0])
         else:
             if corrects:

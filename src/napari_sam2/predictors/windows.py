@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Literal, NamedTuple, TypeVar, get_args
+from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -32,7 +32,7 @@ MOST_ROOM = 8  #: one that is longer still is left for a closer one
 LEAST_ROOM = 1.5  #: and one that is shorter for a wider one
 MARGIN = 1 / 16  #: of a window's edge, between the object and what is beyond the window
 CLOSEST = 4  #: pixels of the input for one of the frame, at most
-ASKED = 4  #: windows tried for one prompt, at most
+ASKED_AGAIN = 3  #: windows tried after the first, at most
 
 T = TypeVar("T")
 
@@ -79,6 +79,15 @@ class Window:
         """The part's pixels in an array of the frame."""
         rows = slice(self.row, self.row + self.height)
         return rows, slice(self.column, self.column + self.width)
+
+
+@dataclass(frozen=True, slots=True)
+class Found(Generic[T]):
+    """What was found in a window."""
+
+    answer: T
+    extent: Extent | None  #: of the mask, in the frame; None where there is none
+    confidence: float  #: the IoU that the model predicts
 
 
 class Windows:
@@ -130,17 +139,19 @@ class Windows:
             lengths.append(min(edge, length))
         return Window(*starts, *lengths)
 
-    def first(self, prompts: Sequence[Prompt]) -> Window:
-        """Give the window in which prompts are looked at first.
+    def first(self, prompts: Sequence[Prompt]) -> tuple[Window, ...]:
+        """Give the windows in which prompts are looked at first.
 
-        How large the object under a point is nobody knows: it is looked for at the frame's
-        own resolution, unless the points lie far apart.
+        A box or a mask tells the size of its object. How large the one under a point is
+        nobody knows: it is looked for at the frame's own resolution, and from closer.
         """
-        sized = any(isinstance(p, BoxPrompt | MaskPrompt) for p in prompts)
         extent = extent_of_prompts(prompts)
         if extent is None:
-            return self.whole
-        return self.around(extent, least=0 if sized else self.image_size)
+            return (self.whole,)
+        if any(isinstance(p, BoxPrompt | MaskPrompt) for p in prompts):
+            return (self.around(extent),)
+        edges = (*(edge for edge in self.edges if edge < self.image_size), self.image_size)
+        return tuple(dict.fromkeys(self.around(extent, least=edge) for edge in edges))
 
     def fit(self, window: Window, found: Extent | None, prompts: Sequence[Prompt] = ()) -> Window:
         """Give a window that suits what was found in one: the same one if it does.
@@ -169,20 +180,21 @@ class Windows:
 
     def settle(
         self,
-        window: Window,
+        windows: Sequence[Window],
         prompts: Sequence[Prompt],
-        ask: Callable[[Window], tuple[T, Extent | None]],
+        ask: Callable[[Window], Found[T]],
     ) -> tuple[Window, T]:
-        """Ask in a window, and again in a better one, until the answer suits its window.
+        """Ask in some windows, and go on from the surest answer until it suits its window.
 
         Parameters
         ----------
-        window : Window
-            Asked first.
+        windows : sequence of Window
+            Asked first. Of those that suit what was found in them, the one with the surest
+            answer counts.
         prompts : sequence of Prompt
             What stays in the window.
         ask : callable
-            Gives an answer, and the extent of its mask.
+            Looks for the object in a window.
 
         Returns
         -------
@@ -190,16 +202,19 @@ class Windows:
             Where the answer comes from.
         answer
         """
-        tried = {window}
-        answer, found = ask(window)
-        while len(tried) < ASKED:
-            better = self.fit(window, found, prompts)
-            if better in tried:
+        found = {window: ask(window) for window in windows}
+        suited = [window for window in found if self._suits(window, found[window], prompts)]
+        window = max(suited or found, key=lambda window: found[window].confidence)
+        for _ in range(ASKED_AGAIN):
+            better = self.fit(window, found[window].extent, prompts)
+            if better in found:
                 break
-            tried.add(better)
+            found[better] = ask(better)
             window = better
-            answer, found = ask(window)
-        return window, answer
+        return window, found[window].answer
+
+    def _suits(self, window: Window, found: Found[T], prompts: Sequence[Prompt]) -> bool:
+        return found.extent is not None and self.fit(window, found.extent, prompts) == window
 
     def _inside(self, window: Window, extent: Extent, margin: float) -> bool:
         """Whether an extent keeps its distance from where the frame goes on."""
