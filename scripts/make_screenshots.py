@@ -106,23 +106,23 @@ def prompt(viewer: napari.Viewer, dock: AnnotateWidget, targets: list[Target]) -
         left, right = columns.start - MARGIN, columns.stop - 1 + MARGIN
         corners = ((top, left), (top, right), (bottom, right), (bottom, left))
         viewer.layers["SAM 2 shapes"].add_rectangles([[0, *corner] for corner in corners])
-    wait_for_answer(dock, N_BOXES)
+    wait_for_answers(dock)
     dock.panels.prompts.tools["point"].click()
-    for number, target in enumerate(targets[N_BOXES:], start=N_BOXES + 1):
+    for target in targets[N_BOXES:]:
         dock.panels.objects.new_button.click()
         viewer.layers["SAM 2 points"].add([0, *target.click])
-        wait_for_answer(dock, number)
+        wait_for_answers(dock)
     rows, columns = targets[-1].region
     dock.annotator.toggle_sign()
     viewer.layers["SAM 2 points"].add([0, rows.stop + MARGIN, columns.stop + MARGIN])
-    QTest.qWait(1000)
-    wait_for(lambda: not dock.annotator.is_busy)
+    wait_for_answers(dock)
     dock.annotator.toggle_sign()
 
 
-def wait_for_answer(dock: AnnotateWidget, object_id: int) -> None:
-    """Wait for the preview of an object."""
-    wait_for(lambda: f"object {object_id}, frame 0" in dock.panels.status.label.text())
+def wait_for_answers(dock: AnnotateWidget) -> None:
+    """Wait for the previews of all objects."""
+    QTest.qWait(1000)  # they begin when the hand rests
+    wait_for(lambda: not dock.annotator.is_busy)
 
 
 def wait_for(condition: Callable[[], bool]) -> None:
