@@ -58,8 +58,9 @@ class Answerer:
             ask = partial(self._decode, known, frame, asked, seen, corrects)
             window, found = self.segmenter.windows.settle(windows, asked, ask)
             seen, output = Sighting(window, found.logits, found.object_score), found
-        assert output is not None  # there was at least one prompt that had no answer
-        return window, output
+        assert seen  # there was at least one prompt that had no answer
+        assert output
+        return seen.window, output
 
     def tracked_mask(
         self, known: TrackedObject, frame: int, earlier: np.ndarray | None
