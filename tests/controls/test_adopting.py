@@ -7,8 +7,8 @@ import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels, Points, Shapes
 
-from napari_sam2 import cli
 from napari_sam2._widget import AnnotateWidget
+from napari_sam2.cli.demo import show
 from napari_sam2.predictors.frames import View
 from napari_sam2.prompts import MaskPrompt
 from napari_sam2.session import Session, Settings
@@ -204,7 +204,7 @@ def test_demo_opens_napari_with_its_own_session(make_napari_viewer, session, mon
     monkeypatch.setattr("napari.Viewer", lambda: viewer)
     monkeypatch.setattr("napari.run", lambda: None)
 
-    cli._show(session)
+    show(session)
     qtbot.wait(50)
 
     (widget,) = viewer.window._qt_window.findChildren(AnnotateWidget)

@@ -23,8 +23,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:`torch.jit"),
 ]
 
-FEW = {"points_per_side": 8, "pred_iou_thresh": 0.4, "stability_score_thresh": 0.5}
-GRIDS = [point_grid(5) ** 1.2, np.array([[0.3, 0.6], [0.5, 0.5], [0.8, 0.25], [0.9, 0.7]])]
+FEW = {"points_per_side": 8, "pred_iou_thresh": 0.25, "stability_score_thresh": 0.5}
+GRIDS = [point_grid(9) ** 1.2, np.array([[0.3, 0.6], [0.5, 0.5], [0.8, 0.25], [0.9, 0.7]])]
 
 OPTIONS = {
     "batches that do not divide": {"points_per_batch": 7},
@@ -40,7 +40,11 @@ OPTIONS = {
     },
     "own grids": {"points_per_side": None, "point_grids": GRIDS, "crop_n_layers": 1},
     "refined": {"use_m2m": True, "points_per_batch": 20},
-    "single masks": {"multimask_output": False, "pred_iou_thresh": 0.2},
+    "single masks": {
+        "multimask_output": False,
+        "pred_iou_thresh": 0.1,
+        "stability_score_thresh": 0.2,
+    },
     "refined single masks in crops": {
         "use_m2m": True,
         "multimask_output": False,

@@ -31,10 +31,11 @@ def _demo(options: argparse.Namespace) -> None:
 
     session = run_demo(options.out, chosen_model(options), chosen_settings(options), print)
     if options.show:
-        _show(session)
+        show(session)
 
 
-def _show(session: Session) -> None:
+def show(session: Session) -> None:
+    """Open a session of the demo in napari."""
     import napari
 
     viewer = napari.Viewer()
