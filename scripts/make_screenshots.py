@@ -36,7 +36,7 @@ SCENE = SceneOptions(
     diameters=(30.0, 56.0),
     coverage=0.22,
 )
-SEED = 42  #: of the scene
+SEED = 11  #: of the scene
 MARGIN = 3  #: pixels; around boxes, and between objects and the edge
 N_OBJECTS = 7
 N_BOXES = 2  #: so many of them get a box, the others a click
