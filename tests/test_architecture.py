@@ -25,7 +25,7 @@ ALLOWED = {
     "evaluation": CORE | {"evaluation"},
     "exports": {"predictors"},
     "demo": {"evaluation", "exports", "session", "training"},
-    "vos": {"evaluation", "meta", "model"},
+    "vos": {"evaluation", "meta", "model", "predictors"},
     "cli": CORE
     | {"cli", "demo", "downloads", "evaluation", "exports", "labels"}
     | {"meta", "napari", "session", "training", "vos"},

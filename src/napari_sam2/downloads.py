@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from napari_sam2.model.locations import cache_folder, download_url
@@ -16,8 +17,10 @@ from napari_sam2.model.registry import PUBLISHED, PublishedModel, find_published
 
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import Never
 
     import requests
+    from tqdm import tqdm
 
 #: Told the bytes that are here and, where the server says, how many there will be. What it
 #: raises ends the download.
@@ -110,6 +113,31 @@ def download_weights(
             "NAPARI_SAM2_MIRROR)."
         ) from error
     return cached_path(published)
+
+
+@contextmanager
+def progress_bar(model: PublishedModel) -> Iterator[Report]:
+    """Show a bar when something comes; it begins where a download goes on.
+
+    Yields
+    ------
+    callable
+        The `report` for `download_weights`.
+    """
+    from tqdm import tqdm
+
+    bars: list[tqdm[Never]] = []
+
+    def report(here: int, total: int | None) -> None:
+        if not bars:
+            bars.append(tqdm(desc=model.name, initial=here, total=total, unit="B", unit_scale=True))
+        bars[0].update(here - bars[0].n)
+
+    try:
+        yield report
+    finally:
+        for bar in bars:
+            bar.close()
 
 
 def is_as_published(model: PublishedModel) -> bool:

@@ -7,8 +7,14 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from numpy.typing import ArrayLike
 
 CERTAIN = 10.0  #: logit of what the user gave as a mask
 
@@ -93,13 +99,14 @@ class ObjectMask:
     @classmethod
     def given(cls, object_id: int, mask: np.ndarray) -> ObjectMask:
         """Make one out of a mask that is known to be true; bool, (H, W)."""
-        rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-        if not rows.size:
+        box = bounding_box(mask)
+        if box is None:
             nothing = np.zeros((0, 0), dtype=np.float16)
             return cls(object_id, (0, 0), nothing, 1.0, -CERTAIN)
-        part = mask[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
+        row0, column0, row1, column1 = box
+        part = mask[row0 : row1 + 1, column0 : column1 + 1]
         logits = np.where(part, CERTAIN, -CERTAIN).astype(np.float16)
-        return cls(object_id, (int(rows[0]), int(columns[0])), logits, 1.0, CERTAIN)
+        return cls(object_id, (row0, column0), logits, 1.0, CERTAIN)
 
     @property
     def region(self) -> tuple[slice, slice]:
@@ -168,6 +175,61 @@ class Candidates:
     def best(self) -> ObjectMask:
         """The mask that is taken."""
         return self.masks[0]
+
+
+def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int] | None:
+    """Bound a mask (H, W): row0, column0, row1, column1 of its outermost pixels; None if empty."""
+    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        return None
+    return int(rows[0]), int(columns[0]), int(rows[-1]), int(columns[-1])
+
+
+def point_prompts(
+    frame: int, points: ArrayLike, positive: Sequence[bool] | None = None
+) -> list[PointPrompt]:
+    """Make clicks of an array.
+
+    Parameters
+    ----------
+    frame : int
+    points : array-like, shape (N, 2) or (2,)
+        (row, column).
+    positive : sequence of bool, optional
+        Whether each point is on the object; all are unless given.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or there are not as many signs as points.
+    """
+    positions = np.atleast_2d(np.asarray(points, dtype=float))
+    if positions.ndim != 2 or positions.shape[1] != 2:
+        raise ValueError(
+            f"Points are (row, column), of shape (N, 2); got shape {np.shape(points)}. "
+            "The frame is given apart."
+        )
+    signs = [True] * len(positions) if positive is None else list(positive)
+    if len(signs) != len(positions):
+        raise ValueError(f"Got {len(positions)} points but {len(signs)} signs.")
+    return [
+        PointPrompt(frame, float(row), float(column), bool(sign))
+        for (row, column), sign in zip(positions, signs, strict=True)
+    ]
+
+
+def box_prompt(frame: int, box: ArrayLike) -> BoxPrompt:
+    """Make a box of an array (row0, column0, row1, column1).
+
+    Raises
+    ------
+    ValueError
+        If the shape is another, or the box has no extent.
+    """
+    corners = np.asarray(box, dtype=float)
+    if corners.shape != (4,):
+        raise ValueError(f"A box is (row0, column0, row1, column1); got shape {corners.shape}.")
+    return BoxPrompt(frame, *corners.tolist())
 
 
 def parse_positive(value: object) -> bool:

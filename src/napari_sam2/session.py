@@ -17,7 +17,15 @@ from napari_sam2.predictors.objects import check_prompt
 from napari_sam2.predictors.passes import Direction, Pass, plan_passes
 from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
-from napari_sam2.prompts import BoxPrompt, Candidates, FrameMasks, MaskPrompt, PointPrompt, Prompt
+from napari_sam2.prompts import (
+    BoxPrompt,
+    Candidates,
+    FrameMasks,
+    MaskPrompt,
+    Prompt,
+    box_prompt,
+    point_prompts,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Sequence
@@ -193,19 +201,7 @@ class Session:
         positive : sequence of bool, optional
             Whether each point is on the object; all are unless given.
         """
-        positions = np.atleast_2d(np.asarray(points, dtype=float))
-        if positions.ndim != 2 or positions.shape[1] != 2:
-            raise ValueError(
-                f"Points are (row, column), of shape (N, 2); got shape {np.shape(points)}. "
-                "The frame is given apart."
-            )
-        signs = [True] * len(positions) if positive is None else list(positive)
-        if len(signs) != len(positions):
-            raise ValueError(f"Got {len(positions)} points but {len(signs)} signs.")
-        clicks = [
-            PointPrompt(frame, float(row), float(column), bool(sign))
-            for (row, column), sign in zip(positions, signs, strict=True)
-        ]
+        clicks = point_prompts(frame, points, positive)
         self.set_prompts(object_id, frame, (*self.prompts(object_id, frame), *clicks))
 
     def add_box(self, object_id: int, frame: int, box: Numbers) -> None:
@@ -216,11 +212,9 @@ class Session:
         box : array-like, shape (4,)
             (row0, column0, row1, column1), the centres of the corner pixels.
         """
-        corners = np.asarray(box, dtype=float)
-        if corners.shape != (4,):
-            raise ValueError(f"A box is (row0, column0, row1, column1); got shape {corners.shape}.")
+        drawn = box_prompt(frame, box)
         others = (p for p in self.prompts(object_id, frame) if not isinstance(p, BoxPrompt))
-        self.set_prompts(object_id, frame, (BoxPrompt(frame, *corners.tolist()), *others))
+        self.set_prompts(object_id, frame, (drawn, *others))
 
     def add_mask(self, object_id: int, frame: int, mask: Numbers) -> None:
         """Give an object's mask on a frame; it replaces the frame's other prompts.

@@ -13,8 +13,8 @@ import torch
 
 from napari_sam2.evaluation.mask_files import MaskFolder
 from napari_sam2.model.sam2 import NO_OBJECT
-from napari_sam2.predictors.meta.video import without_overlap
 from napari_sam2.predictors.meta.video_frames import JpegFolder
+from napari_sam2.predictors.postprocess import without_overlap
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence

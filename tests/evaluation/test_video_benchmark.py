@@ -134,25 +134,22 @@ METAS_SAV = {
 }
 
 
-def in_percent(scores):
-    return {(s.video, s.object_name): (100 * s.j, 100 * s.f) for s in scores}
+def assert_are(scores, expected):
+    in_percent = {(s.video, s.object_name): (100 * s.j, 100 * s.f) for s in scores}
+    assert in_percent.keys() == expected.keys()
+    for key, values in expected.items():
+        assert in_percent[key] == pytest.approx(values, abs=1e-6), key
 
 
 @pytest.mark.parametrize("skip_ends", [True, False], ids=["without ends", "with ends"])
 def test_scores_of_pictures_are_metas(davis, skip_ends):
-    scores = in_percent(score_videos(davis / "truth", davis / "found", skip_ends=skip_ends))
+    scores = score_videos(davis / "truth", davis / "found", skip_ends=skip_ends)
 
-    assert scores.keys() == METAS_DAVIS[skip_ends].keys()
-    for key, expected in METAS_DAVIS[skip_ends].items():
-        assert scores[key] == pytest.approx(expected, abs=1e-6), key
+    assert_are(scores, METAS_DAVIS[skip_ends])
 
 
 def test_scores_of_objects_in_pictures_of_their_own_are_metas(sav):
-    scores = in_percent(score_videos(sav / "truth", sav / "found"))
-
-    assert scores.keys() == METAS_SAV.keys()
-    for key, expected in METAS_SAV.items():
-        assert scores[key] == pytest.approx(expected, abs=1e-6), key
+    assert_are(score_videos(sav / "truth", sav / "found"), METAS_SAV)
 
 
 def test_table_begins_with_the_mean_over_objects(davis):

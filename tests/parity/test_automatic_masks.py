@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from metas_extension import connected_components
+from parity_marks import AGAINST_META
 
 from napari_sam2 import SAM2, SAM2AutomaticMaskGenerator, load_config, load_model
 from napari_sam2.predictors.regions import point_grid, without_duplicates
@@ -17,11 +18,7 @@ from napari_sam2.predictors.regions import point_grid, without_duplicates
 reference = pytest.importorskip("parity_reference")
 metas = pytest.importorskip("sam2.automatic_mask_generator")
 boxes = pytest.importorskip("torchvision.ops.boxes")
-pytestmark = [
-    pytest.mark.parity,
-    pytest.mark.usefixtures("one_thread"),
-    pytest.mark.filterwarnings("ignore:`torch.jit"),
-]
+pytestmark = AGAINST_META
 
 FEW = {"points_per_side": 8, "pred_iou_thresh": 0.25, "stability_score_thresh": 0.5}
 GRIDS = [point_grid(9) ** 1.2, np.array([[0.3, 0.6], [0.5, 0.5], [0.8, 0.25], [0.9, 0.7]])]

@@ -5,6 +5,7 @@ import inspect
 import numpy as np
 import pytest
 import torch
+from parity_marks import AGAINST_META
 
 from napari_sam2 import SAM2ImagePredictor, build_sam2
 from napari_sam2.predictors.meta.build import find_config
@@ -13,11 +14,7 @@ reference = pytest.importorskip("parity_reference")
 metas_build = pytest.importorskip("sam2.build_sam")
 metas_image = pytest.importorskip("sam2.sam2_image_predictor")
 hydra = pytest.importorskip("hydra")
-pytestmark = [
-    pytest.mark.parity,
-    pytest.mark.usefixtures("one_thread"),
-    pytest.mark.filterwarnings("ignore:`torch.jit"),
-]
+pytestmark = AGAINST_META
 
 CONFIGS = sorted({config for config, _ in metas_build.HF_MODEL_ID_TO_FILENAMES.values()})
 

@@ -5,18 +5,14 @@ import dataclasses
 import numpy as np
 import pytest
 from metas_extension import connected_components
+from parity_marks import AGAINST_META
 from PIL import Image
 
 from napari_sam2 import SAM2ImagePredictor
 
 reference = pytest.importorskip("parity_reference")
 metas = pytest.importorskip("sam2.sam2_image_predictor")
-pytestmark = [
-    pytest.mark.parity,
-    pytest.mark.usefixtures("one_thread"),
-    # What Meta's transforms do on new releases of torch.
-    pytest.mark.filterwarnings("ignore:`torch.jit"),
-]
+pytestmark = AGAINST_META
 
 TOLERANCE = 1e-4  #: logits of up to about 40
 

@@ -9,7 +9,8 @@ from PIL import Image
 
 reference = pytest.importorskip("parity_reference", reason="Meta's sam2 is not installed")
 
-from napari_sam2.predictors.meta.video import SAM2VideoPredictor, without_overlap  # noqa: E402
+from napari_sam2.predictors.meta.video import SAM2VideoPredictor  # noqa: E402
+from napari_sam2.predictors.postprocess import without_overlap  # noqa: E402
 from napari_sam2.predictors.transforms import normalize  # noqa: E402
 
 pytestmark = pytest.mark.parity

@@ -6,13 +6,13 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from skimage.measure import regionprops
 
+from napari_sam2.model.mask_decoder import stability
 from napari_sam2.predictors.regions import (
     RunLengths,
     bounding_boxes,
     crops_of,
     may_be_cut,
     point_grid,
-    stability,
     without_duplicates,
 )
 from napari_sam2.predictors.windows import Window
@@ -89,7 +89,7 @@ def test_steep_masks_are_stable_and_flat_ones_not():
     steep[:2], flat[:2] = 9, 0.5
     flat[0, 0] = 9
 
-    scores = stability(torch.stack((steep, flat, steep - 99)), 0, 1)
+    scores = stability(torch.stack((steep, flat, steep - 99)), 1)
 
     assert scores[:2].tolist() == [1, 1 / 8]
     assert scores[2].isnan()

@@ -9,17 +9,16 @@ from napari_sam2.downloads import (
     download_weights,
     is_as_published,
     partial_path,
+    progress_bar,
     published_model,
 )
 from napari_sam2.model import registry
+from napari_sam2.model.checkpoint import weights_of
 from napari_sam2.model.config import config_names, load_config
 from napari_sam2.model.locations import cache_folder, find_checkpoint, how_to_get, weights_folder
 
 if TYPE_CHECKING:
     import argparse
-    from typing import Never
-
-    from tqdm import tqdm
 
     from napari_sam2.cli.compute import Commands
 
@@ -43,6 +42,7 @@ def add_command(commands: Commands) -> None:
     )
     download.add_argument(
         "--mirror",
+        dest="server",
         metavar="URL",
         help="folder of the same files on another server, where {file}, {folder} and {hub_id} "
         "are filled in; NAPARI_SAM2_MIRROR unless given",
@@ -88,47 +88,20 @@ def _megabytes(size: int) -> str:
 def _download(options: argparse.Namespace) -> None:
     # All names before the first megabyte.
     for model in [published_model(name) for name in options.names]:
-        bar = _Bar(model.name)
         try:
-            path = download_weights(model, mirror=options.mirror, report=bar.show)
+            with progress_bar(model) as report:
+                path = download_weights(model, mirror=options.server, report=report)
         except KeyboardInterrupt as stopped:
             stopped.add_note("What came is kept; the same command goes on from there.")
             raise
-        finally:
-            bar.close()
         print(f"{model.name}: {path}")
-
-
-class _Bar:
-    """A progress bar that appears when something comes, and begins where a download goes on."""
-
-    def __init__(self, label: str) -> None:
-        self._label = label
-        self._bar: tqdm[Never] | None = None
-
-    def show(self, here: int, total: int | None) -> None:
-        from tqdm import tqdm
-
-        if self._bar is None:
-            self._bar = tqdm(desc=self._label, initial=here, total=total, unit="B", unit_scale=True)
-        self._bar.update(here - self._bar.n)
-
-    def close(self) -> None:
-        if self._bar is not None:
-            self._bar.close()
 
 
 def _path(options: argparse.Namespace) -> None:
     if options.name is None:
         print(cache_folder())
         return
-    config = load_config(options.name)
-    path = find_checkpoint(config)
-    if path is None:
-        raise ValueError(
-            f"The weights of {config.name} are not on this computer. {how_to_get(config)}"
-        )
-    print(path)
+    print(weights_of(load_config(options.name)))
 
 
 def _verify(options: argparse.Namespace) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -65,22 +64,20 @@ def _add_scoring(parser: argparse.ArgumentParser) -> None:
 def _vos(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from napari_sam2.predictors import load_model
-    from napari_sam2.predictors.device import choose_device
-    from napari_sam2.predictors.meta.video import SAM2VideoPredictor
+    from napari_sam2.model.checkpoint import weights_of
+    from napari_sam2.model.config import load_config
+    from napari_sam2.predictors.meta.build import build_sam2_video_predictor
     from napari_sam2.predictors.meta.video_frames import JpegFolder
     from napari_sam2.vos import VosOptions, find_videos, segment_video
 
     if options.precision not in {None, "float32"}:
         raise ValueError(f"Videos are computed in float32 here; got {options.precision}.")
-    device = choose_device(options.device)
-    model = load_model(chosen_model(options), options.checkpoint, device=device)
-    if not options.postprocess:
-        model.config = replace(model.config, least_stability=0)
-    predictor = SAM2VideoPredictor(
+    model = chosen_model(options)
+    predictor = build_sam2_video_predictor(
         model,
-        fill_hole_area=8 if options.postprocess else 0,
-        binarize_mask_from_pts_for_mem_enc=options.postprocess,
+        options.checkpoint or weights_of(load_config(model)),
+        options.device,
+        apply_postprocessing=options.postprocess,
     )
     rules = VosOptions(
         score_threshold=options.threshold,

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from napari_sam2.model.config import config_names, load_config
+from napari_sam2.model.config import SAM2Config, config_names, load_config
 from napari_sam2.model.locations import find_checkpoint, how_to_get
 from napari_sam2.model.sam2 import SAM2
 
@@ -105,6 +105,22 @@ def _advice(weights: Mapping[str, Tensor]) -> str:
     )
 
 
+def weights_of(config: SAM2Config) -> Path:
+    """Give the file with a model's own weights.
+
+    Raises
+    ------
+    CheckpointError
+        If it is not on this computer; the message says how to get it.
+    """
+    path = find_checkpoint(config)
+    if path is None:
+        raise CheckpointError(
+            f"The weights of {config.name} are not on this computer. {how_to_get(config)}"
+        )
+    return path
+
+
 def load_model(
     name: str | Path, checkpoint: str | Path | None = None, *, device: str | torch.device = "cpu"
 ) -> SAM2:
@@ -132,11 +148,7 @@ def load_model(
         If the weights are not there or do not fit.
     """
     config = load_config(name)
-    path = find_checkpoint(config) if checkpoint is None else Path(checkpoint)
-    if path is None:
-        raise CheckpointError(
-            f"The weights of {config.name} are not on this computer. {how_to_get(config)}"
-        )
+    path = weights_of(config) if checkpoint is None else Path(checkpoint)
     model = SAM2(config)
     load_weights(model, path)
     return model.to(device).eval()

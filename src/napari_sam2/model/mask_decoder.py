@@ -132,7 +132,8 @@ def single(decoded: DecodedMasks, config: SAM2Config) -> DecodedMasks:
     """
     logits, ious, tokens, score = decoded
     first = DecodedMasks(logits[:, :1], ious[:, :1], tokens[:, :1], score)
-    stable = _stability(first.logits, config.stability_delta) >= config.least_stability  # (B, 1)
+    steady = stability(first.logits, config.stability_delta).nan_to_num(1.0)  # (B, 1)
+    stable = steady >= config.least_stability
     best = best_index(ious[:, 1:]) + 1
     return DecodedMasks(
         torch.where(stable[..., None, None], first.logits, pick(logits, best)),
@@ -152,10 +153,23 @@ def pick(x: Tensor, index: Tensor) -> Tensor:  # (B, M, ...), (B,) -> (B, 1, ...
     return x[torch.arange(len(x), device=x.device), index][:, None]
 
 
-def _stability(logits: Tensor, delta: float) -> Tensor:  # (B, M, H, W) -> (B, M)
-    inner = (logits > delta).sum(dim=(-2, -1)).float()
-    outer = (logits > -delta).sum(dim=(-2, -1)).float()
-    return torch.where(outer > 0, inner / outer, 1.0)
+def stability(logits: Tensor, offset: float, threshold: float = 0.0) -> Tensor:
+    """Tell how little masks depend on where they are cut off.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (..., H, W)
+    offset, threshold : float
+        How far the cut-off is moved either way, and from where.
+
+    Returns
+    -------
+    Tensor, shape (...)
+        Smaller area over larger, in [0, 1]; NaN where the larger is empty.
+    """
+    inner = (logits > threshold + offset).sum(dim=(-2, -1))
+    outer = (logits > threshold - offset).sum(dim=(-2, -1))
+    return inner / outer
 
 
 def upsample(logits: Tensor, size: tuple[int, int]) -> Tensor:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import torch
 
+from napari_sam2.model.mask_decoder import stability
 from napari_sam2.model.sam2 import LOGIT_LIMIT
 from napari_sam2.predictors.regions import (
     Crop,
@@ -20,7 +21,6 @@ from napari_sam2.predictors.regions import (
     bounding_boxes,
     crops_of,
     may_be_cut,
-    stability,
     without_duplicates,
 )
 
@@ -190,7 +190,7 @@ def _keep_good(
     """Bring masks to the image, and keep those that are stable and whole."""
     points, low, ious = found
     logits = asker.enlarge(low)
-    stabilities = stability(logits, options.threshold, options.stability_offset)
+    stabilities = stability(logits, options.stability_offset, options.threshold)
     masks = logits > options.threshold
     window = crop.window
     offset = masks.new_tensor((window.row, window.column) * 2, dtype=torch.long)

@@ -84,3 +84,20 @@ def clean(
             small = small.to(logits.device).view_as(logits)
             cleaned = torch.where(small, threshold + step, cleaned)
     return cleaned
+
+
+def without_overlap(masks: Tensor) -> Tensor:
+    """Leave each pixel to the object with the highest logit.
+
+    Meta's ``SAM2Base._apply_non_overlapping_constraints``.
+
+    Parameters
+    ----------
+    masks : Tensor, shape (N, 1, H, W)
+        Logits of N objects on one frame.
+    """
+    if len(masks) == 1:
+        return masks
+    winner = masks.argmax(dim=0, keepdim=True)
+    number = torch.arange(len(masks), device=masks.device).view(-1, 1, 1, 1)
+    return torch.where(winner == number, masks, masks.clamp(max=-10.0))

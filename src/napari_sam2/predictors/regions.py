@@ -95,25 +95,6 @@ def crops_of(shape: tuple[int, int], layers: int, overlap: float) -> list[Crop]:
     return [Crop(number, layer, window) for number, (layer, window) in enumerate(windows)]
 
 
-def stability(logits: Tensor, threshold: float, offset: float) -> Tensor:
-    """Tell how little masks depend on where they are cut off.
-
-    Parameters
-    ----------
-    logits : Tensor, shape (N, H, W)
-    threshold, offset : float
-        The cut-off, and how far it is moved either way, in logits.
-
-    Returns
-    -------
-    Tensor, shape (N,)
-        Smaller area over larger, in [0, 1]; NaN where the larger is empty.
-    """
-    inner = (logits > threshold + offset).sum(dim=(-2, -1))
-    outer = (logits > threshold - offset).sum(dim=(-2, -1))
-    return inner / outer
-
-
 def bounding_boxes(masks: Tensor) -> Tensor:
     """Bound masks by the indices of their first and last rows and columns.
 

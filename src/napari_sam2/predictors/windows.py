@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Generic, Literal, NamedTuple, TypeVar, get_args
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
 from napari_sam2.model.sam2 import NO_OBJECT
-from napari_sam2.prompts import BoxPrompt, MaskPrompt
+from napari_sam2.prompts import BoxPrompt, MaskPrompt, bounding_box
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from napari_sam2.prompts import Prompt
@@ -250,10 +250,8 @@ def extent_of_prompts(prompts: Sequence[Prompt]) -> Extent | None:
 
 def extent_of_mask(mask: np.ndarray) -> Extent | None:
     """Give the extent of a mask (H, W); None if it is empty."""
-    rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))
-    if not rows.size:
-        return None
-    return Extent(float(rows[0]), float(columns[0]), float(rows[-1]), float(columns[-1]))
+    box = bounding_box(mask)
+    return None if box is None else Extent(*box)
 
 
 def extent_of_logits(logits: Tensor, window: Window) -> Extent | None:

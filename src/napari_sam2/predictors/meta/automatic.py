@@ -10,7 +10,7 @@ import torch
 from napari_sam2.model.prompt_encoder import POSITIVE
 from napari_sam2.model.sam2 import PromptTensors
 from napari_sam2.predictors.everything import EverythingOptions, distinct, look_everywhere
-from napari_sam2.predictors.meta.build import BUILD_ARGUMENTS, build_sam2_hf, warn_of_unused
+from napari_sam2.predictors.meta.build import build_sam2_hf, split_arguments, warn_of_unused
 from napari_sam2.predictors.meta.image import SAM2ImagePredictor
 from napari_sam2.predictors.meta.pictures import read_picture
 from napari_sam2.predictors.meta.prompts import Frame, to_input
@@ -132,8 +132,7 @@ class SAM2AutomaticMaskGenerator:
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> SAM2AutomaticMaskGenerator:
         """Make a generator with a published model; see `SAM2ImagePredictor.from_pretrained`."""
-        build = {name: value for name, value in kwargs.items() if name in BUILD_ARGUMENTS}
-        own = {name: value for name, value in kwargs.items() if name not in BUILD_ARGUMENTS}
+        build, own = split_arguments(kwargs)
         return cls(build_sam2_hf(model_id, **build), **own)
 
     def generate(self, image: Any) -> list[dict[str, Any]]:

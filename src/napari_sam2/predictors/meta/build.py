@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import yaml
-from tqdm import tqdm
 
 from napari_sam2.model.checkpoint import load_weights
 from napari_sam2.model.config import config_names, load_config
@@ -25,8 +24,8 @@ if TYPE_CHECKING:
 
     from napari_sam2.model.config import SAM2Config
 
-#: What `build_sam2` takes; ``from_pretrained`` hands these on to it.
-BUILD_ARGUMENTS = {"device", "mode", "hydra_overrides_extra", "apply_postprocessing"}
+#: What `build_sam2` takes.
+_BUILD_ARGUMENTS = {"device", "mode", "hydra_overrides_extra", "apply_postprocessing"}
 
 _DECODER = "model.sam_mask_decoder_extra_args.dynamic_multimask"
 _VIA_STABILITY = f"{_DECODER}_via_stability"
@@ -213,15 +212,17 @@ def _weights_of(name: str) -> Path:
     path = find_checkpoint(load_config(name))
     if path is not None:
         return path
-    from napari_sam2.downloads import download_weights
+    from napari_sam2.downloads import download_weights, progress_bar, published_model
 
-    with tqdm(unit="B", unit_scale=True, unit_divisor=1024, desc=name) as bar:
+    model = published_model(name)
+    with progress_bar(model) as report:
+        return download_weights(model, report=report)
 
-        def report(here: int, in_all: int | None) -> None:
-            bar.total = in_all
-            bar.update(here - bar.n)
 
-        return download_weights(name, report=report)
+def split_arguments(arguments: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Tell the arguments of `build_sam2` from those of a predictor's constructor."""
+    build = {name: value for name, value in arguments.items() if name in _BUILD_ARGUMENTS}
+    return build, {name: value for name, value in arguments.items() if name not in build}
 
 
 def warn_of_unused(name: str, arguments: Mapping[str, Any]) -> None:

@@ -9,7 +9,7 @@ import torch
 
 from napari_sam2.model.mask_decoder import candidates, single, upsample
 from napari_sam2.model.sam2 import LOGIT_LIMIT, SAM2
-from napari_sam2.predictors.meta.build import BUILD_ARGUMENTS, build_sam2_hf, warn_of_unused
+from napari_sam2.predictors.meta.build import build_sam2_hf, split_arguments, warn_of_unused
 from napari_sam2.predictors.meta.pictures import read_picture
 from napari_sam2.predictors.meta.prompts import Frame, MetasPrompts, to_tensors
 from napari_sam2.predictors.postprocess import clean
@@ -92,8 +92,7 @@ class SAM2ImagePredictor:
         **kwargs
             For `build_sam2`, or for the constructor.
         """
-        build = {name: value for name, value in kwargs.items() if name in BUILD_ARGUMENTS}
-        own = {name: value for name, value in kwargs.items() if name not in BUILD_ARGUMENTS}
+        build, own = split_arguments(kwargs)
         return cls(build_sam2_hf(model_id, **build), **own)
 
     @property

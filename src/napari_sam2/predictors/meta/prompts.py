@@ -74,6 +74,30 @@ def to_tensors(prompts: MetasPrompts, frame: Frame) -> PromptTensors:
     return PromptTensors(points, labels, mask)
 
 
+def of_one_object(prompts: MetasPrompts, frame: Frame) -> tuple[Tensor, Tensor]:
+    """Write points and a box of a single object as the network reads them, the box first.
+
+    Returns
+    -------
+    points : Tensor, shape (1, P, 2), float32
+        (x, y) in the model's input.
+    labels : Tensor, shape (1, P), int64
+
+    Raises
+    ------
+    ValueError
+        As `to_tensors`; if there are none, or they are of several objects.
+    """
+    if prompts.point_coords is None and prompts.point_labels is not None:
+        raise ValueError("Expected point_coords with point_labels, got none: a label a point.")
+    points, labels, _ = to_tensors(prompts, frame)
+    if points is None or labels is None:
+        raise ValueError("There is nothing to segment: give points, or a box.")
+    if len(points) > 1:
+        raise ValueError(f"Prompts are of one object at a time, got {len(points)}.")
+    return points, labels
+
+
 def _points(prompts: MetasPrompts, frame: Frame) -> tuple[Tensor | None, Tensor | None]:
     if prompts.point_coords is None:
         return None, None

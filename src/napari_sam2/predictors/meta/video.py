@@ -13,11 +13,11 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from napari_sam2.model.mask_decoder import upsample
-from napari_sam2.model.sam2 import NO_OBJECT, SAM2, ObjectOutput, PromptTensors
-from napari_sam2.predictors.meta.prompts import Frame, MetasPrompts, to_tensors
+from napari_sam2.model.sam2 import SAM2, ObjectOutput, PromptTensors
+from napari_sam2.predictors.meta.prompts import Frame, MetasPrompts, of_one_object
 from napari_sam2.predictors.meta.state import Answer, InferenceState, VideoObject
 from napari_sam2.predictors.meta.video_frames import open_video
-from napari_sam2.predictors.postprocess import fill_holes
+from napari_sam2.predictors.postprocess import fill_holes, without_overlap
 from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.predictors.transforms import mask_to_input
@@ -187,31 +187,15 @@ class SAM2VideoPredictor(nn.Module):
                 "A box must come before the points; give it with clear_old_points=True, and the "
                 "points again."
             )
-        if points is None and labels is not None:
-            raise ValueError("Expected point_coords with point_labels, got none: a label a point.")
-        if points is None and box is None:
-            raise ValueError("There is nothing to segment: give points, or a box.")
-        shape = (state.video_height, state.video_width) if normalize_coords else None
-        asked = to_tensors(
-            MetasPrompts(points, labels, box), Frame(shape, self.image_size, self.device)
-        )
-        assert asked.points is not None  # points or a box were given
-        assert asked.labels is not None
-        positions, signs = asked.points, asked.labels
-        if len(positions) > 1:
-            raise ValueError(f"Prompts are of one object at a time, got {len(positions)}.")
+        frame = Frame(state.shape if normalize_coords else None, self.image_size, self.device)
+        asked = of_one_object(MetasPrompts(points, labels, box), frame)
         one = state.objects.setdefault(obj_id, VideoObject())
-        if not clear_old_points and (before := one.points.get(frame_idx)):
-            positions = torch.cat([before[0], positions], dim=1)
-            signs = torch.cat([before[1], signs], dim=1)
-        one.points[frame_idx] = positions, signs
-        one.masks.discard(frame_idx)
-        previous = self._logits(state, obj_id, frame_idx)
+        asked = one.click(frame_idx, *asked, replace=clear_old_points)
         output = state.tracker.segmenter.decode_points(
             frame_idx,
             state.tracker.windows.whole,
-            self._embedding(state, obj_id, frame_idx),
-            PromptTensors(positions, signs, previous),
+            state.embedding(obj_id, frame_idx),
+            PromptTensors(*asked, state.last_logits(obj_id, frame_idx)),
         )
         return self._answered(state, obj_id, frame_idx, output)
 
@@ -242,9 +226,7 @@ class SAM2VideoPredictor(nn.Module):
         given = np.asarray(mask.cpu() if isinstance(mask, Tensor) else mask) != 0
         if given.ndim != 2 or not given.size:
             raise ValueError(f"A mask is of shape (H, W); got shape {given.shape}.")
-        one = state.objects.setdefault(obj_id, VideoObject())
-        one.masks.add(frame_idx)
-        one.points.pop(frame_idx, None)
+        state.objects.setdefault(obj_id, VideoObject()).give_mask(frame_idx)
         features = state.tracker.segmenter.features[frame_idx, state.tracker.windows.whole]
         output = self.model.accept_mask(
             features, mask_to_input(given, self.image_size, self.device)
@@ -260,19 +242,7 @@ class SAM2VideoPredictor(nn.Module):
         ValueError
             If there is no object, or one without prompts.
         """
-        state = inference_state
-        if not state.objects:
-            raise ValueError("There are no prompts: add points, a box or a mask first.")
-        for obj_id, one in state.objects.items():
-            for wanted in (False, True):
-                for frame, (output, prompted) in one.answers.items():
-                    if prompted == wanted:
-                        state.tracker.take(obj_id, frame, output, prompted=prompted)
-                        if self.clear_non_cond_mem_around_input:
-                            state.tracker.forget_around(obj_id, frame)
-            one.answers.clear()
-            if not state.tracker.prompted_frames(obj_id):
-                raise ValueError(f"Object {obj_id} has no prompts: add some, or remove it.")
+        inference_state.hand_over_answers(clear_around=self.clear_non_cond_mem_around_input)
 
     def propagate_in_video(
         self,
@@ -301,16 +271,7 @@ class SAM2VideoPredictor(nn.Module):
         state = inference_state
         self.propagate_in_video_preflight(state)
         ids = state.obj_ids
-        if start_frame_idx is None:
-            start_frame_idx = min(min(state.tracker.prompted_frames(i)) for i in ids)
-        state.check_frame(start_frame_idx)
-        count = state.num_frames if max_frame_num_to_track is None else max_frame_num_to_track
-        if reverse:
-            end = max(start_frame_idx - count, 0)
-            # Meta's predictor does not visit frame 0 alone in reverse.
-            order = range(start_frame_idx, end - 1, -1) if start_frame_idx > 0 else range(0)
-        else:
-            order = range(start_frame_idx, min(start_frame_idx + count, state.num_frames - 1) + 1)
+        order = state.order(start_frame_idx, max_frame_num_to_track, reverse=reverse)
         for frame in tqdm(order, desc="propagate in video"):
             yield frame, ids, self.step(state, ids, frame, reverse=reverse)
 
@@ -367,13 +328,7 @@ class SAM2VideoPredictor(nn.Module):
         """
         state = inference_state
         state.check_frame(frame_idx)
-        one = state.objects.setdefault(obj_id, VideoObject())
-        one.points.pop(frame_idx, None)
-        one.masks.discard(frame_idx)
-        one.answers.pop(frame_idx, None)
-        if frame_idx in state.tracker.prompted_frames(obj_id):
-            state.tracker.demote(obj_id, frame_idx)
-            one.tracked.pop(frame_idx, None)
+        state.clear_prompts(obj_id, frame_idx)
         return self._result(state, frame_idx) if need_output else None
 
     @torch.inference_mode()
@@ -425,14 +380,6 @@ class SAM2VideoPredictor(nn.Module):
         for obj_id in inference_state.obj_ids:
             self.remove_object(inference_state, obj_id, need_output=False)
 
-    def _embedding(self, state: InferenceState, obj_id: int, frame: int) -> Tensor:
-        """Features of a frame: by themselves where an object begins, else with its memories."""
-        reverse = state.objects[obj_id].tracked.get(frame)
-        if reverse is None:
-            whole = state.tracker.windows.whole
-            return state.tracker.segmenter.embedding(frame, whole)
-        return state.tracker.embedding(obj_id, frame, reverse=reverse)
-
     def _answered(
         self, state: InferenceState, obj_id: int, frame: int, output: ObjectOutput
     ) -> FrameResult:
@@ -441,40 +388,12 @@ class SAM2VideoPredictor(nn.Module):
         one.answers[frame] = Answer(output, prompted)
         return self._result(state, frame, prompted=prompted)
 
-    def _logits(
-        self, state: InferenceState, obj_id: int, frame: int, *, prompted: bool | None = None
-    ) -> Tensor | None:
-        """Give an object's last mask on a frame; of new answers only those as `prompted`."""
-        answer = state.objects[obj_id].answers.get(frame)
-        if answer and prompted in {None, answer.prompted}:
-            return answer.output.logits
-        seen = state.tracker.sighting(obj_id, frame)
-        return seen.logits if seen else None
-
     def _result(
         self, state: InferenceState, frame: int, *, prompted: bool | None = None
     ) -> FrameResult:
-        if prompted is None:
-            answers = [one.answers.get(frame) for one in state.objects.values()]
-            prompted = any(answer and answer.prompted for answer in answers)
-        known = [self._logits(state, i, frame, prompted=prompted) for i in state.objects]
-        low = self.image_size // 4
-        absent = torch.full((1, 1, low, low), NO_OBJECT, device=self.device)
-        logits = torch.cat([absent if one is None else one for one in known])
+        logits = state.logits(frame, prompted=prompted)
         return frame, state.obj_ids, self._at_video_size(state, logits)
 
     def _at_video_size(self, state: InferenceState, logits: Tensor) -> Tensor:
-        masks = upsample(logits, (state.video_height, state.video_width))
+        masks = upsample(logits, state.shape)
         return without_overlap(masks) if self.non_overlap_masks else masks
-
-
-def without_overlap(masks: Tensor) -> Tensor:
-    """Leave each pixel to the object with the highest logit; (N, 1, H, W).
-
-    ``SAM2Base._apply_non_overlapping_constraints``.
-    """
-    if len(masks) == 1:
-        return masks
-    winner = masks.argmax(dim=0, keepdim=True)
-    number = torch.arange(len(masks), device=masks.device).view(-1, 1, 1, 1)
-    return torch.where(winner == number, masks, masks.clamp(max=-10.0))
