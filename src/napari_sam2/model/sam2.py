@@ -137,18 +137,21 @@ class SAM2(nn.Module):
         pixels : Tensor, shape (B, 3, H, W)
             ImageNet-normalised, H = W = ``config.image_size``.
         """
-        return self.features(self.image_encoder(pixels))
+        decoder = self.sam_mask_decoder
+        return self._features(self.image_encoder(pixels, (decoder.conv_s0, decoder.conv_s1)))
 
     def features(self, pyramid: Pyramid) -> ImageFeatures:
         """Make a feature pyramid ready for the decoder and the memories."""
+        stride4 = self.sam_mask_decoder.conv_s0(pyramid.stride4)
+        stride8 = self.sam_mask_decoder.conv_s1(pyramid.stride8)
+        return self._features(pyramid._replace(stride4=stride4, stride8=stride8))
+
+    def _features(self, pyramid: Pyramid) -> ImageFeatures:
         return ImageFeatures(
             pyramid.stride16,
             self.get_buffer("image_positions"),
             self.sam_prompt_encoder.dense_positions(),
-            (
-                self.sam_mask_decoder.conv_s0(pyramid.stride4),
-                self.sam_mask_decoder.conv_s1(pyramid.stride8),
-            ),
+            (pyramid.stride4, pyramid.stride8),
         )
 
     def without_memory(self, features: ImageFeatures) -> Tensor:
