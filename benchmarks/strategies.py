@@ -14,13 +14,15 @@ from typing import get_args
 import numpy as np
 import torch
 
-from napari_sam2.evaluation.datasets import find_sequences
+from napari_sam2.evaluation.datasets import Sequence, find_sequences
 from napari_sam2.evaluation.tracking import score_tracking
 from napari_sam2.model.config import EMBEDDED_MODEL
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.image import ImagePredictor
 from napari_sam2.predictors.strategies import StrategyName
+
+NAMES = get_args(StrategyName)
 
 
 def main() -> None:
@@ -36,39 +38,48 @@ def main() -> None:
 
     torch.set_num_threads(options.threads)
     device = choose_device(None)
-    predictor = ImagePredictor(
-        load_model(options.model, device=device),
-        precision=choose_precision(None, device),
-        field=options.field,
-    )
-    names = get_args(StrategyName)
-    head = [*(f"J, {name}" for name in names), *(f"s, {name}" for name in names)]
+    model, precision = load_model(options.model, device=device), choose_precision(None, device)
+    predictor = ImagePredictor(model, precision=precision, field=options.field)
+    head = [f"J, {name}" for name in NAMES] + [f"s, {name}" for name in NAMES]
     print(f"| sequence | objects | masks | {' | '.join(head)} |")
     print(f"|---|{'---|' * (2 + len(head))}", flush=True)
-    everything: dict[str, list[float]] = {name: [] for name in names}
+    every: list[list[float]] = []  # masks, strategies
     for sequence in (one for folder in options.folders for one in find_sequences(folder)):
-        found, seconds = {}, {}
-        for name in names:
-            begun = time.process_time()
-            found[name] = list(
-                score_tracking(
-                    predictor,
-                    sequence,
-                    options.frames,
-                    max_objects=options.objects,
-                    strategy=name,
-                )
+        count, ious, seconds = measure(predictor, sequence, options)
+        every += ious
+        cells = [f"{j:.3f}" for j in np.mean(ious, axis=0)] + [f"{s:.2f}" for s in seconds]
+        name = "/".join(sequence.folder.parts[-2:])
+        print(f"| {name} | {count} | {len(ious)} | {' | '.join(cells)} |", flush=True)
+    cells = [f"{j:.3f}" for j in np.mean(every, axis=0)] + [""] * len(NAMES)
+    print(f"| all masks | | {len(every)} | {' | '.join(cells)} |")
+
+
+def measure(
+    predictor: ImagePredictor, sequence: Sequence, options: argparse.Namespace
+) -> tuple[int, list[list[float]], list[float]]:
+    """Follow the objects of a sequence by each strategy.
+
+    Returns
+    -------
+    objects : int
+        How many there are.
+    ious : list of list of float
+        Of each mask, by each strategy.
+    seconds : list of float
+        For a mask, by each strategy; of processor time.
+    """
+    ious, seconds, objects = [], [], set()
+    for name in NAMES:
+        begun = time.process_time()
+        scores = list(
+            score_tracking(
+                predictor, sequence, options.frames, max_objects=options.objects, strategy=name
             )
-            seconds[name] = (time.process_time() - begun) / len(found[name])
-            everything[name] += [score.iou for score in found[name]]
-        scores = found[names[0]]
-        cells = [f"{np.mean([score.iou for score in found[name]]):.3f}" for name in names]
-        cells += [f"{seconds[name]:.2f}" for name in names]
-        count = len({score.object_id for score in scores})
-        title = "/".join(sequence.folder.parts[-2:])
-        print(f"| {title} | {count} | {len(scores)} | {' | '.join(cells)} |", flush=True)
-    cells = [f"{np.mean(everything[name]):.3f}" for name in names] + [""] * len(names)
-    print(f"| all masks | | {len(everything[names[0]])} | {' | '.join(cells)} |")
+        )
+        seconds.append((time.process_time() - begun) / len(scores))
+        ious.append([score.iou for score in scores])
+        objects |= {score.object_id for score in scores}
+    return len(objects), [list(pair) for pair in zip(*ious, strict=True)], seconds
 
 
 if __name__ == "__main__":
