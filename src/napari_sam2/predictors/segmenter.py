@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from napari_sam2.model.mask_decoder import DecodedMasks
 from napari_sam2.model.sam2 import LOGIT_LIMIT, ObjectOutput, PromptTensors
 from napari_sam2.predictors.device import autocast
 from napari_sam2.predictors.features import FeatureCache
-from napari_sam2.predictors.memory import Attended, collate
+from napari_sam2.predictors.memory import Attended, collate, group
 from napari_sam2.predictors.postprocess import fill_holes
 from napari_sam2.predictors.transforms import cut_out, encode_clicks, mask_to_input
 from napari_sam2.predictors.windows import Field, Window, Windows
@@ -21,8 +22,9 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.model.sam2 import SAM2, Memories
     from napari_sam2.predictors.frames import Frames
+    from napari_sam2.predictors.strategies import StrategyName
     from napari_sam2.prompts import BoxPrompt, ObjectMask, PointPrompt
 
 
@@ -39,6 +41,9 @@ class TrackerOptions:
     #: Keep memories that no frame nearby attends to, for frames far away to be prompted again
     #: with Meta's numbers; what is kept then grows with the frames.
     remember_all: bool = False
+    #: Which masks objects are followed by, and what is remembered: SAM 2's rule, or that of
+    #: SAM2Long or SAMURAI. See `napari_sam2.predictors.strategies`.
+    strategy: StrategyName = "sam2"
     max_objects: int = 16  #: in one batch
     feature_bytes: int = 64 * 2**20  #: of image features kept for frames visited again
 
@@ -86,9 +91,15 @@ class Segmenter:
         with autocast(self.model.device, self.precision):
             if not attended:
                 return self.model.without_memory(features)
-            width = self.model.config.d_model
-            memories = collate(attended, self.source.n_frames, width, self.model.device)
-            return self.model.with_memory(features, memories)
+            groups = group([one.shape for one in attended])
+            parts = [
+                self.model.with_memory(features, self._collate([attended[i] for i in alike]))
+                for alike in groups
+            ]
+        if len(parts) == 1:
+            return parts[0]
+        order = torch.tensor([i for alike in groups for i in alike])
+        return torch.cat(parts)[order.argsort().to(self.model.device)]
 
     def decode(
         self,
@@ -124,10 +135,37 @@ class Segmenter:
             candidates=fill_holes(output.candidates.transpose(0, 1), area).transpose(0, 1),
         )
 
-    def follow(
-        self, frame: int, window: Window, attended: Sequence[Attended]
+    def follow(self, frame: int, window: Window, attended: Sequence[Attended]) -> DecodedMasks:
+        """Look for objects by what they attend to.
+
+        Returns
+        -------
+        DecodedMasks
+            Four for each of `attended`; see `settle`.
+        """
+        embedding = self.embedding(frame, window, attended)
+        features = self.features[frame, window]
+        with autocast(self.model.device, self.precision):
+            nothing = PromptTensors.none(len(attended), self.model.device)
+            return self.model.decode(embedding, features, nothing)
+
+    def settle(
+        self,
+        frame: int,
+        window: Window,
+        decoded: DecodedMasks,
+        chosen: Sequence[tuple[int, int]] | None = None,
     ) -> tuple[ObjectOutput, Tensor]:
-        """Find objects by what they attend to; as many memories each, of the same window.
+        """Take masks that `follow` gave, and encode them as memories.
+
+        Parameters
+        ----------
+        frame : int
+        window : Window
+        decoded : DecodedMasks
+        chosen : sequence of (int, int), optional
+            Rows of `decoded` and which of the three candidates to take there; of each row the
+            one with the highest predicted IoU unless given.
 
         Returns
         -------
@@ -135,11 +173,12 @@ class Segmenter:
         memory : Tensor, shape (B, memory_dim, H / 16, W / 16)
             Of this frame.
         """
-        embedding = self.embedding(frame, window, attended)
-        features = self.features[frame, window]
+        index = None
+        if chosen is not None:
+            rows, index = torch.tensor(chosen, device=self.model.device).T
+            decoded = DecodedMasks(*(x[rows] for x in decoded))
         with autocast(self.model.device, self.precision):
-            nothing = PromptTensors.none(len(attended), self.model.device)
-            output = self.model.segment(embedding, features, nothing, multimask=True)
+            output = self.model.choose(decoded, multimask=True, index=index)
         memory = self.encode(frame, window, output.logits, output.object_score, binarize=False)
         # The user sees holes filled, the memory has them: as in Meta's predictor.
         return output._replace(
@@ -177,3 +216,7 @@ class Segmenter:
                     ious=output.candidate_ious[:, index : index + 1],
                 ),
             )
+
+    def _collate(self, attended: Sequence[Attended]) -> Memories:
+        width = self.model.config.d_model
+        return collate(attended, self.source.n_frames, width, self.model.device)

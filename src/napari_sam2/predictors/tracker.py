@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam2.model.sam2 import ObjectOutput
 from napari_sam2.predictors.answering import Answerer
-from napari_sam2.predictors.memory import Attended, FrameMemory
+from napari_sam2.predictors.following import Follower
+from napari_sam2.predictors.memory import group
 from napari_sam2.predictors.objects import (
     PromptedFrame,
     Sighting,
@@ -19,6 +19,7 @@ from napari_sam2.predictors.objects import (
 )
 from napari_sam2.predictors.recall import Recall
 from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
+from napari_sam2.predictors.strategies import find_strategy
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
 
 if TYPE_CHECKING:
@@ -27,8 +28,10 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.model.sam2 import SAM2, ObjectOutput
+    from napari_sam2.predictors.following import Followed
     from napari_sam2.predictors.frames import Frames
+    from napari_sam2.predictors.strategies.strategy import Outlook
     from napari_sam2.predictors.windows import Window
 
 
@@ -70,7 +73,9 @@ class Tracker:
         self.options = options or TrackerOptions()
         self.segmenter = Segmenter(model, source, precision, self.options)
         self.windows = self.segmenter.windows
-        self._recall = Recall(self.segmenter)
+        strategy = find_strategy(self.options.strategy)
+        self._recall = Recall(self.segmenter, strategy)
+        self._follower = Follower(self.segmenter, strategy)
         self._answerer = Answerer(self._recall)
         self._objects: dict[int, TrackedObject] = {}
 
@@ -226,26 +231,25 @@ class Tracker:
         """
         objects = {i: self._objects[i] for i in object_ids}
         outputs = {}
-        attended: dict[Window, dict[int, Attended]] = defaultdict(dict)
+        outlooks: dict[Window, dict[int, list[Outlook]]] = defaultdict(dict)
         for object_id, known in objects.items():
             if frame in known.prompted:
                 outputs[object_id] = known.prompted[frame].output
             else:
                 window = self._recall.aim(known, frame)
-                attended[window][object_id] = self._recall.attended(
+                outlooks[window][object_id] = self._recall.outlooks(
                     known, frame, window, reverse=reverse
                 )
-        for window, by_object in attended.items():
+        for window, by_object in outlooks.items():
             for batch in _batches(by_object, self.options.max_objects):
-                for object_id, (output, memory) in self._track_batch(batch, frame, window).items():
-                    known, outputs[object_id] = objects[object_id], output
-                    known.memory.tracked[frame] = memory
-                    known.sightings[frame] = Sighting(window, output.logits, output.object_score)
+                for object_id, found in self._track_batch(batch, frame, window).items():
+                    outputs[object_id] = found[0].output
+                    objects[object_id].go_on(frame, window, found)
         for known in objects.values():
             known.tracked.add(frame)
-            known.reverse = reverse
+            known.reverse, known.last = reverse, frame
             if not self.options.remember_all:
-                known.keep_near(frame)
+                self._recall.forget(known, frame, reverse=reverse)
         return {i: outputs[i] for i in objects}
 
     @torch.inference_mode()
@@ -309,15 +313,11 @@ class Tracker:
         return prompted.window if prompted else known.window or self.windows.whole
 
     def _track_batch(
-        self, attended: dict[int, Attended], frame: int, window: Window
-    ) -> dict[int, tuple[ObjectOutput, FrameMemory]]:
+        self, outlooks: dict[int, list[Outlook]], frame: int, window: Window
+    ) -> dict[int, list[Followed]]:
         """Track objects that attend to as many memories, in one go."""
-        found, memory = self.segmenter.follow(frame, window, list(attended.values()))
-        rows = [_row(found, i) for i in range(len(attended))]
-        return {
-            object_id: (row, FrameMemory(memory[i : i + 1].clone(), row.pointer))
-            for i, (object_id, row) in enumerate(zip(attended, rows, strict=True))
-        }
+        followed = self._follower.follow(frame, window, list(outlooks.values()))
+        return dict(zip(outlooks, followed, strict=True))
 
     def _mask_given(self, object_id: int, frame: int) -> ObjectMask | None:
         """Give the user's own mask on a frame, if there is one."""
@@ -331,17 +331,13 @@ def _only_negative(prompts: Sequence[Prompt]) -> bool:
     return all(isinstance(p, PointPrompt) and not p.positive for p in prompts)
 
 
-def _row(output: ObjectOutput, index: int) -> ObjectOutput:
-    # Copies: a view would keep the whole batch for as long as any one object of it.
-    return ObjectOutput(*(x[index : index + 1].clone() for x in output))
-
-
-def _batches(attended: dict[int, Attended], max_objects: int) -> Iterator[dict[int, Attended]]:
+def _batches(
+    outlooks: dict[int, list[Outlook]], max_objects: int
+) -> Iterator[dict[int, list[Outlook]]]:
     """Group objects that attend to memories of the same ages and to as many pointers."""
-    groups = defaultdict(list)
-    for object_id, one in attended.items():
-        ages = tuple(age for age, _ in one.spatial)
-        groups[ages, len(one.pointers)].append(object_id)
-    for ids in groups.values():
-        for begin in range(0, len(ids), max_objects):
-            yield {i: attended[i] for i in ids[begin : begin + max_objects]}
+    ids = list(outlooks)
+    for alike in group([tuple(one.attended.shape for one in outlooks[i]) for i in ids]):
+        accounts = len(outlooks[ids[alike[0]]])
+        at_once = max(max_objects // accounts, 1)
+        for begin in range(0, len(alike), at_once):
+            yield {ids[i]: outlooks[ids[i]] for i in alike[begin : begin + at_once]}
