@@ -63,15 +63,16 @@ class Session:
 
     Parameters
     ----------
-    data : array-like
-        An image (Y, X), a stack (T, Y, X), or either in colour (..., 3 or 4). Numpy, dask,
-        zarr, memmap: frames are read one at a time, when they are needed.
+    data : array-like, or sequence of array-like
+        An image (Y, X), a stack (T, Y, X), or either in colour (..., 3 or 4); a pyramid is a
+        list of them, or a zarr group. Numpy, dask, zarr, memmap: frames are read one at a
+        time, when they are needed.
     model : str, Path or SAM2
         Name of a config, a YAML file, or a loaded model.
     axis : int, optional
         The axis to play through; the view's, which is the first, unless given.
     view : View, optional
-        Colour, contrast, and the position on further axes.
+        Colour, channels, contrast, level of a pyramid, and the position on further axes.
     settings : Settings, optional
         Device and precision.
     labels : array-like, optional
@@ -94,7 +95,7 @@ class Session:
 
     def __init__(
         self,
-        data: ArrayLike,
+        data: ArrayLike | Sequence[ArrayLike],
         model: str | Path | SAM2 = EMBEDDED_MODEL,
         axis: int | None = None,
         *,
