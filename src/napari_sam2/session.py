@@ -362,15 +362,19 @@ class Session:
                     earlier = self._found(object_id, frame)
                     self._tracker.answer(object_id, frame, prompts, earlier)
         for one in passes:
-            steps = self._tracker.track(one.visits(), reverse=one.reverse)
-            while True:
-                # Held for one frame at a time, never while the caller has it.
-                with self._lock:
-                    masks = next(steps, None)
-                    if masks is None:
-                        break
-                    self._write(masks)
-                yield masks
+            with self._tracker.reading_ahead(one.frames):
+                yield from self._visit(one)
+
+    def _visit(self, one: Pass) -> Generator[FrameMasks, None, None]:
+        steps = self._tracker.track(one.visits(), reverse=one.reverse)
+        while True:
+            # Held for one frame at a time, never while the caller has it.
+            with self._lock:
+                masks = next(steps, None)
+                if masks is None:
+                    return
+                self._write(masks)
+            yield masks
 
     def _write(self, masks: FrameMasks) -> None:
         ids = set(masks.object_ids) & self.objects.keys()

@@ -12,6 +12,7 @@ from napari_sam2.predictors.device import autocast
 from napari_sam2.predictors.features import FeatureCache
 from napari_sam2.predictors.memory import Attended, collate
 from napari_sam2.predictors.postprocess import fill_holes
+from napari_sam2.predictors.prefetch import ReadAhead
 from napari_sam2.predictors.transforms import cut_out, encode_clicks, mask_to_input
 from napari_sam2.predictors.windows import Field, Window, Windows
 
@@ -40,6 +41,7 @@ class TrackerOptions:
     remember_all: bool = False
     max_objects: int = 16  #: in one batch
     feature_bytes: int = 64 * 2**20  #: of image features kept for frames visited again
+    ahead_bytes: int = 128 * 2**20  #: of frames read ahead in a thread; 0: there is none
 
 
 class Segmenter:
@@ -63,8 +65,9 @@ class Segmenter:
         self.precision = precision
         self.options = options
         self.windows = Windows(source.shape, model.config.image_size, options.field)
+        self.reader = ReadAhead(source, options.ahead_bytes)
         self.features = FeatureCache(
-            model, source, precision=precision, max_bytes=options.feature_bytes
+            model, self.reader, precision=precision, max_bytes=options.feature_bytes
         )
 
     def accept(self, frame: int, window: Window, prompt: MaskPrompt) -> ObjectOutput:

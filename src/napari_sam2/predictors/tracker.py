@@ -23,6 +23,7 @@ from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, 
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Sequence
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from torch import Tensor
@@ -205,6 +206,16 @@ class Tracker:
             ]
             yield FrameMasks(frame, self.source.shape, tuple(masks))
 
+    def reading_ahead(self, frames: Sequence[int]) -> AbstractContextManager[None]:
+        """Have frames read in a thread before they are tracked, for as long as this is open.
+
+        Parameters
+        ----------
+        frames : sequence of int
+            In the order of the steps to come.
+        """
+        return self.segmenter.reader.ahead(frames)
+
     @torch.inference_mode()
     def step(
         self, object_ids: Iterable[int], frame: int, *, reverse: bool = False
@@ -224,6 +235,7 @@ class Tracker:
         dict of int to ObjectOutput
             By object, in the order given; each with B = 1.
         """
+        self.segmenter.reader.arrive(frame)
         objects = {i: self._objects[i] for i in object_ids}
         outputs = {}
         attended: dict[Window, dict[int, Attended]] = defaultdict(dict)
