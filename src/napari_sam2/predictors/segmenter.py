@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
 from napari_sam2.model.sam2 import LOGIT_LIMIT, ObjectOutput, PromptTensors
 from napari_sam2.predictors.device import autocast
+from napari_sam2.predictors.feature_store import FeatureStore
 from napari_sam2.predictors.features import FeatureCache
 from napari_sam2.predictors.memory import Attended, collate
 from napari_sam2.predictors.postprocess import fill_holes
@@ -41,6 +43,10 @@ class TrackerOptions:
     remember_all: bool = False
     max_objects: int = 16  #: in one batch
     feature_bytes: int = 64 * 2**20  #: of image features kept for frames visited again
+    #: Where image features are kept from one session to the next, if anywhere: frames that
+    #: were seen before are not encoded again.
+    feature_folder: Path | None = None
+    feature_folder_bytes: int = 8 * 2**30  #: of all files there
     ahead_bytes: int = 128 * 2**20  #: of frames read ahead in a thread; 0: there is none
 
 
@@ -66,8 +72,12 @@ class Segmenter:
         self.options = options
         self.windows = Windows(source.shape, model.config.image_size, options.field)
         self.reader = ReadAhead(source, options.ahead_bytes)
+        store = None
+        if options.feature_folder is not None:
+            folder = Path(options.feature_folder)
+            store = FeatureStore(folder, model, precision, options.feature_folder_bytes)
         self.features = FeatureCache(
-            model, self.reader, precision=precision, max_bytes=options.feature_bytes
+            model, self.reader, precision=precision, max_bytes=options.feature_bytes, store=store
         )
 
     def accept(self, frame: int, window: Window, prompt: MaskPrompt) -> ObjectOutput:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from napari_sam2.model.sam2 import ObjectOutput
 from napari_sam2.predictors.answering import Answerer
+from napari_sam2.predictors.batches import Batches, explains_memory
 from napari_sam2.predictors.memory import Attended, FrameMemory
 from napari_sam2.predictors.objects import (
     PromptedFrame,
@@ -22,7 +24,7 @@ from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -73,7 +75,13 @@ class Tracker:
         self.windows = self.segmenter.windows
         self._recall = Recall(self.segmenter)
         self._answerer = Answerer(self._recall)
+        self._batches = Batches(self.options.max_objects, self.device)
         self._objects: dict[int, TrackedObject] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """What is computed on."""
+        return self.segmenter.model.device
 
     def prompted_frames(self, object_id: int) -> list[int]:
         """Give the frames on which an object is prompted, in order."""
@@ -120,6 +128,7 @@ class Tracker:
         ranked = tuple(self.segmenter.ranked(object_id, answered.window, answered.output))
         return Candidates(frame, self.source.shape, ranked)
 
+    @explains_memory
     @torch.inference_mode()
     def answer(
         self,
@@ -216,6 +225,7 @@ class Tracker:
         """
         return self.segmenter.reader.ahead(frames)
 
+    @explains_memory
     @torch.inference_mode()
     def step(
         self, object_ids: Iterable[int], frame: int, *, reverse: bool = False
@@ -234,6 +244,11 @@ class Tracker:
         -------
         dict of int to ObjectOutput
             By object, in the order given; each with B = 1.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If there is no memory even for one object at a time.
         """
         self.segmenter.reader.arrive(frame)
         objects = {i: self._objects[i] for i in object_ids}
@@ -248,11 +263,11 @@ class Tracker:
                     known, frame, window, reverse=reverse
                 )
         for window, by_object in attended.items():
-            for batch in _batches(by_object, self.options.max_objects):
-                for object_id, (output, memory) in self._track_batch(batch, frame, window).items():
-                    known, outputs[object_id] = objects[object_id], output
-                    known.memory.tracked[frame] = memory
-                    known.sightings[frame] = Sighting(window, output.logits, output.object_score)
+            track = partial(self._track_batch, by_object, frame, window)
+            for object_id, (output, memory) in self._batches.each(_alike(by_object), track):
+                known, outputs[object_id] = objects[object_id], output
+                known.memory.tracked[frame] = memory
+                known.sightings[frame] = Sighting(window, output.logits, output.object_score)
         for known in objects.values():
             known.tracked.add(frame)
             known.reverse = reverse
@@ -321,14 +336,14 @@ class Tracker:
         return prompted.window if prompted else known.window or self.windows.whole
 
     def _track_batch(
-        self, attended: dict[int, Attended], frame: int, window: Window
+        self, attended: dict[int, Attended], frame: int, window: Window, ids: Sequence[int]
     ) -> dict[int, tuple[ObjectOutput, FrameMemory]]:
         """Track objects that attend to as many memories, in one go."""
-        found, memory = self.segmenter.follow(frame, window, list(attended.values()))
-        rows = [_row(found, i) for i in range(len(attended))]
+        found, memory = self.segmenter.follow(frame, window, [attended[i] for i in ids])
+        rows = [_row(found, i) for i in range(len(ids))]
         return {
             object_id: (row, FrameMemory(memory[i : i + 1].clone(), row.pointer))
-            for i, (object_id, row) in enumerate(zip(attended, rows, strict=True))
+            for i, (object_id, row) in enumerate(zip(ids, rows, strict=True))
         }
 
     def _mask_given(self, object_id: int, frame: int) -> ObjectMask | None:
@@ -348,12 +363,10 @@ def _row(output: ObjectOutput, index: int) -> ObjectOutput:
     return ObjectOutput(*(x[index : index + 1].clone() for x in output))
 
 
-def _batches(attended: dict[int, Attended], max_objects: int) -> Iterator[dict[int, Attended]]:
+def _alike(attended: dict[int, Attended]) -> list[list[int]]:
     """Group objects that attend to memories of the same ages and to as many pointers."""
     groups = defaultdict(list)
     for object_id, one in attended.items():
         ages = tuple(age for age, _ in one.spatial)
         groups[ages, len(one.pointers)].append(object_id)
-    for ids in groups.values():
-        for begin in range(0, len(ids), max_objects):
-            yield {i: attended[i] for i in ids[begin : begin + max_objects]}
+    return list(groups.values())
