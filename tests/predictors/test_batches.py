@@ -73,7 +73,7 @@ def test_no_room_for_one_object_says_what_to_do_and_loses_nothing(
     tracker.step(IDS, 0)
     with monkeypatch.context() as patch:
         patch.setattr(tiny_model, "with_memory", _fail)
-        with pytest.raises(DeviceMemoryError, match="lower precision.*image_size.*device='cpu'"):
+        with pytest.raises(DeviceMemoryError, match=r"lower precision.*image_size.*device='cpu'"):
             tracker.step(IDS, 1)
 
     assert list(tracker.step(IDS, 1)) == IDS
