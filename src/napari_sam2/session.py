@@ -115,7 +115,11 @@ class Session:
         self.model = load_model(model, settings.checkpoint, device=device)
         self.objects: dict[int, SessionObject] = {}
         self._tracker = Tracker(
-            self.model, self.source, precision=precision, options=settings.tracker
+            self.model,
+            self.source,
+            precision=precision,
+            options=settings.tracker,
+            found=self._found,
         )
         # A preview may be wanted while frames are being tracked in another thread.
         self._lock = RLock()

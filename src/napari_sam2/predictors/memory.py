@@ -35,6 +35,8 @@ class ObjectMemory:
 
     prompted: dict[int, FrameMemory] = field(default_factory=dict)
     tracked: dict[int, FrameMemory] = field(default_factory=dict)
+    #: Tracked frames that were forgotten to make room, and may be remembered again.
+    dropped: set[int] = field(default_factory=set)
 
     def attended(self, frame: int, *, reverse: bool = False, n_frames: int) -> Attended:
         """Choose what `frame` attends to: SAM 2's rule (``SAM2Base``, memory conditioning).
@@ -75,6 +77,8 @@ class ObjectMemory:
         frames = tuple(frames)
         for frame, memory in list(self.tracked.items()):
             distance = min(abs(frame - f) for f in frames)
+            if distance > TRACKED_MEMORIES + 1:
+                self.dropped.add(frame)
             if distance > MAX_POINTERS:
                 del self.tracked[frame]
             elif distance > TRACKED_MEMORIES + 1:
@@ -85,6 +89,7 @@ class ObjectMemory:
         reach = TRACKED_MEMORIES + 1
         for near in range(frame - reach, frame + reach + 1):
             self.tracked.pop(near, None)
+            self.dropped.discard(near)
 
 
 def pointer_span(n_frames: int) -> int:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari_sam2.model.sam2 import TRACKED_MEMORIES
 from napari_sam2.predictors.memory import ObjectMemory
 from napari_sam2.predictors.windows import extent_of_logits, move_logits
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from napari_sam2.model.sam2 import ObjectOutput
@@ -24,6 +26,12 @@ class Sighting(NamedTuple):
     window: Window
     logits: Tensor  #: (1, 1, H / 4, W / 4)
     object_score: Tensor  #: (1, 1)
+    unfilled: Tensor | None = None  #: logits before holes were filled, if any were
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory this takes."""
+        return self.logits.nbytes + (0 if self.unfilled is None else self.unfilled.nbytes)
 
     @property
     def extent(self) -> Extent | None:
@@ -33,6 +41,11 @@ class Sighting(NamedTuple):
     def through(self, window: Window) -> Tensor:
         """Give the logits as another window would have them."""
         return move_logits(self.logits, self.window, window)
+
+    def as_remembered(self, window: Window) -> Tensor:
+        """Do as `through`, with the holes that memories have."""
+        logits = self.logits if self.unfilled is None else self.unfilled
+        return move_logits(logits, self.window, window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +79,8 @@ class TrackedObject:
     window: Window | None = None  #: what all its memories are of
     tracked: set[int] = field(default_factory=set)  #: every frame it was followed over
     reverse: bool = False  #: which way it was followed last
+    #: Gives its mask on a frame where it was found earlier, (H, W); None where there is none.
+    found: Callable[[int], np.ndarray | None] | None = None
 
     @property
     def followed(self) -> set[int]:
@@ -81,8 +96,12 @@ class TrackedObject:
     def keep_near(self, frame: int) -> None:
         """Forget what neither this frame nor a prompted one can reach."""
         self.memory.keep_near((frame, *self.prompted))
-        in_reach = {f for f, m in self.memory.tracked.items() if m.features is not None}
-        self.sightings = {f: seen for f, seen in self.sightings.items() if f in in_reach}
+        near = (frame, *self.prompted)
+        self.sightings = {
+            f: seen
+            for f, seen in self.sightings.items()
+            if f in self.memory.tracked and min(abs(f - n) for n in near) <= TRACKED_MEMORIES + 1
+        }
 
 
 def order_prompts(prompts: Sequence[Prompt], *, corrects: bool) -> tuple[Prompt, ...]:

@@ -42,6 +42,10 @@ class TrackerOptions:
     #: with Meta's numbers; what is kept then grows with the frames.
     remember_all: bool = False
     max_objects: int = 16  #: in one batch
+    #: Of memories. Beyond it those are let go that no frame near the last one attends to, and
+    #: made again when they are: see `napari_sam2.predictors.retention`.
+    memory_bytes: int = 512 * 2**20
+    result_bytes: int = 256 * 2**20  #: of low-resolution masks, likewise
     feature_bytes: int = 64 * 2**20  #: of image features kept for frames visited again
     #: Where image features are kept from one session to the next, if anywhere: frames that
     #: were seen before are not encoded again.
@@ -140,7 +144,7 @@ class Segmenter:
 
     def follow(
         self, frame: int, window: Window, attended: Sequence[Attended]
-    ) -> tuple[ObjectOutput, Tensor]:
+    ) -> tuple[ObjectOutput, Tensor, Tensor]:
         """Find objects by what they attend to; as many memories each, of the same window.
 
         Returns
@@ -148,6 +152,8 @@ class Segmenter:
         output : ObjectOutput
         memory : Tensor, shape (B, memory_dim, H / 16, W / 16)
             Of this frame.
+        logits : Tensor, shape (B, 1, H / 4, W / 4)
+            What the memory was made of: those of the output before holes were filled.
         """
         embedding = self.embedding(frame, window, attended)
         features = self.features[frame, window]
@@ -156,9 +162,8 @@ class Segmenter:
             output = self.model.segment(embedding, features, nothing, multimask=True)
         memory = self.encode(frame, window, output.logits, output.object_score, binarize=False)
         # The user sees holes filled, the memory has them: as in Meta's predictor.
-        return output._replace(
-            logits=fill_holes(output.logits, self.options.fill_hole_area)
-        ), memory
+        filled = fill_holes(output.logits, self.options.fill_hole_area)
+        return output._replace(logits=filled), memory, output.logits
 
     def encode(
         self, frame: int, window: Window, logits: Tensor, object_score: Tensor, *, binarize: bool

@@ -20,11 +20,12 @@ from napari_sam2.predictors.objects import (
     order_prompts,
 )
 from napari_sam2.predictors.recall import Recall
+from napari_sam2.predictors.retention import Kept, let_go, unfilled
 from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -59,6 +60,9 @@ class Tracker:
     precision : torch.dtype
         Of the computation; float32 is exact.
     options : TrackerOptions, optional
+    found : callable, optional
+        Gives the mask (H, W) of an object on a frame, as it was found earlier, or None. Frames
+        that are no longer remembered, and are attended to again, are remembered by it.
     """
 
     def __init__(
@@ -68,6 +72,7 @@ class Tracker:
         *,
         precision: torch.dtype = torch.float32,
         options: TrackerOptions | None = None,
+        found: Callable[[int, int], np.ndarray | None] | None = None,
     ) -> None:
         self.source = source
         self.options = options or TrackerOptions()
@@ -75,6 +80,8 @@ class Tracker:
         self.windows = self.segmenter.windows
         self._recall = Recall(self.segmenter)
         self._answerer = Answerer(self._recall)
+        self._found = found
+        self._limit = Kept(self.options.memory_bytes, self.options.result_bytes)
         self._batches = Batches(self.options.max_objects, self.device)
         self._objects: dict[int, TrackedObject] = {}
 
@@ -138,7 +145,7 @@ class Tracker:
         earlier: np.ndarray | None = None,
     ) -> None:
         """Do as `prompt`, without bringing the masks to the frame."""
-        known = self._objects.get(object_id) or TrackedObject()
+        known = self._objects.get(object_id) or self._new(object_id)
         last = known.prompted.get(frame)
         seen = earlier is not None and bool(earlier.any()) and _only_negative(prompts)
         corrects = last.corrects if last else frame in known.tracked or seen
@@ -177,7 +184,9 @@ class Tracker:
 
     def mark_tracked(self, object_id: int, frames: Iterable[int]) -> None:
         """Say that an object's mask on these frames is known, from an earlier session."""
-        self._objects.setdefault(object_id, TrackedObject()).tracked.update(frames)
+        known = self._objects.setdefault(object_id, self._new(object_id))
+        known.tracked.update(frames)
+        known.memory.dropped.update(known.tracked - known.memory.tracked.keys())
 
     def followed_frames(self, object_id: int) -> set[int]:
         """Give the frames on which a new click corrects, rather than begins."""
@@ -264,15 +273,17 @@ class Tracker:
                 )
         for window, by_object in attended.items():
             track = partial(self._track_batch, by_object, frame, window)
-            for object_id, (output, memory) in self._batches.each(_alike(by_object), track):
+            for object_id, (output, memory, seen) in self._batches.each(_alike(by_object), track):
                 known, outputs[object_id] = objects[object_id], output
                 known.memory.tracked[frame] = memory
-                known.sightings[frame] = Sighting(window, output.logits, output.object_score)
+                known.sightings[frame] = seen
         for known in objects.values():
             known.tracked.add(frame)
             known.reverse = reverse
             if not self.options.remember_all:
                 known.keep_near(frame)
+        if not self.options.remember_all:
+            let_go(self._objects.values(), frame, self._limit)
         return {i: outputs[i] for i in objects}
 
     @torch.inference_mode()
@@ -289,7 +300,7 @@ class Tracker:
             Whether every other frame attends to this one from now on, and it is not tracked
             over; else it is remembered as if it had been tracked.
         """
-        known = self._objects.setdefault(object_id, TrackedObject())
+        known = self._objects.setdefault(object_id, self._new(object_id))
         known.window = whole = self.windows.whole
         if prompted:
             known.prompted[frame] = PromptedFrame((), False, None, whole, output)
@@ -335,16 +346,22 @@ class Tracker:
         prompted = known.prompted.get(frame)
         return prompted.window if prompted else known.window or self.windows.whole
 
+    def _new(self, object_id: int) -> TrackedObject:
+        return TrackedObject(found=partial(self._found, object_id) if self._found else None)
+
     def _track_batch(
         self, attended: dict[int, Attended], frame: int, window: Window, ids: Sequence[int]
-    ) -> dict[int, tuple[ObjectOutput, FrameMemory]]:
+    ) -> dict[int, tuple[ObjectOutput, FrameMemory, Sighting]]:
         """Track objects that attend to as many memories, in one go."""
-        found, memory = self.segmenter.follow(frame, window, [attended[i] for i in ids])
-        rows = [_row(found, i) for i in range(len(ids))]
-        return {
-            object_id: (row, FrameMemory(memory[i : i + 1].clone(), row.pointer))
-            for i, (object_id, row) in enumerate(zip(ids, rows, strict=True))
-        }
+        found, memory, logits = self.segmenter.follow(frame, window, [attended[i] for i in ids])
+        tracked = {}
+        for i, object_id in enumerate(ids):
+            row = _row(found, i)
+            holes = unfilled(logits[i : i + 1].clone(), row.logits)
+            seen = Sighting(window, row.logits, row.object_score, holes)
+            remembered = FrameMemory(memory[i : i + 1].clone(), row.pointer)
+            tracked[object_id] = row, remembered, seen
+        return tracked
 
     def _mask_given(self, object_id: int, frame: int) -> ObjectMask | None:
         """Give the user's own mask on a frame, if there is one."""
