@@ -99,9 +99,9 @@ def main() -> None:
     )
     print(f"{said}; torch {torch.__version__}, {platform.machine()}, {os.cpu_count()} cores")
     frames, memory = measure(options)
-    later = memory[WARM:] or memory
-    growth = max(later) - later[0]
-    print(f"growth from frame {WARM}: {growth:.0f} MiB at most, {later[-1] - later[0]:.0f} at last")
+    growth = max(memory[WARM:], default=0) - max(memory[: WARM + 1])
+    print(f"most memory up to frame {WARM}: {max(memory[: WARM + 1]):.0f} MiB")
+    print(f"most memory after that: {growth:+.0f} MiB")
     if options.picture:
         top = 200 * math.ceil(max(memory) / 200)
         line = Line("private memory of the process", frames, memory)

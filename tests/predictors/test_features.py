@@ -118,6 +118,14 @@ def test_features_of_something_else_are_not_taken(make_cache, encoded, tiny_mode
     assert len(encoded) == 2
 
 
+def test_features_of_another_precision_around_the_call_are_not_taken(make_cache, encoded):
+    _ = make_cache()[0, WHOLE]
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        _ = make_cache()[0, WHOLE]
+
+    assert len(encoded) == 2
+
+
 def test_same_pixels_elsewhere_have_the_same_features(make_cache, encoded, blobs):
     _ = make_cache(view=View(contrast_limits=(0, 255)))[2, WHOLE]
     _ = make_cache(view=View(contrast_limits=(0, 255)), data=blobs[0][2:])[0, WHOLE]

@@ -17,6 +17,7 @@ FRAME_BYTES = SHAPE[0] * SHAPE[1] * PIXEL_BYTES
 EVERYTHING = (slice(0, 20), slice(0, 30))
 CORNER, ASIDE = (slice(0, 8), slice(0, 10)), (slice(10, 18), slice(12, 30))
 TIMES = 10  #: frames
+NAME = "napari-sam2-read"  #: of threads
 
 
 class Recorder:
@@ -34,7 +35,7 @@ class Recorder:
     def read(self, frame, region):
         self.at_once += 1
         self.most_at_once = max(self.at_once, self.most_at_once)
-        in_thread = threading.current_thread() is not threading.main_thread()
+        in_thread = threading.current_thread().name.startswith(NAME)
         if in_thread:
             self.open.wait(10)
         self.reads.append((frame, region, in_thread))
@@ -60,7 +61,7 @@ def wait_until(condition):
 
 
 def readers():
-    return [t for t in threading.enumerate() if t.name.startswith("napari-sam2-read")]
+    return [t for t in threading.enumerate() if t.name.startswith(NAME)]
 
 
 def test_next_frames_are_read_while_one_is_tracked():
@@ -123,18 +124,19 @@ def test_no_more_is_read_ahead_than_there_is_room_for(frames):
     assert source.ahead() == list(range(1, 1 + int(frames)))
 
 
-def test_room_is_taken_until_a_frame_is_passed():
+def test_frame_takes_its_room_until_it_is_passed():
     source = Recorder()
     reader = ReadAhead(source, max_bytes=FRAME_BYTES)
     with reader.ahead(range(TIMES)):
-        for frame in range(3):
+        for frame in range(5):
             reader.arrive(frame)
             reader.read(frame)
             reader.read(frame)
-            wait_until(lambda frame=frame: not source.reads[-1][2] or source.reads[-1][0] > frame)
+            if frame % 2 == 0:
+                wait_until(lambda frame=frame: frame + 1 in source.ahead())
 
-    # With room for one, that which is tracked takes it, and the next is read when it is wanted.
-    assert source.ahead() == [1, 3] or source.ahead() == [1]
+    # With room for one, while that is tracked the next is not read.
+    assert source.ahead() == [1, 3, 5]
 
 
 def test_without_room_there_is_no_thread():
@@ -164,7 +166,9 @@ def test_parts_close_together_are_read_at_once():
         for frame in range(6):
             reader.arrive(frame)
             for region in (CORNER, (slice(2, 10), slice(4, 14))):
-                assert np.array_equal(reader.read(frame, region), source.pixels(frame)[region])
+                found = reader.read(frame, region)
+                assert np.array_equal(found, source.pixels(frame)[region])
+                assert found.flags.c_contiguous
             wait_until(lambda frame=frame: source.reads[-1][0] == min(frame + 4, 9))
 
     last = [region for frame, region, _ in source.reads if frame == 9]
@@ -183,6 +187,24 @@ def test_part_that_moved_is_read_of_the_frames_after():
     here = [(frame, region) for frame, region, in_thread in source.reads if not in_thread]
     assert here == [(0, CORNER), (2, ASIDE)]
     assert (8, CORNER) not in [read[:2] for read in source.reads]
+
+
+def test_source_is_never_asked_by_two_threads_at_once():
+    source = Recorder()
+    reader = ReadAhead(source, max_bytes=100 * FRAME_BYTES)
+    with reader.ahead(range(TIMES)):
+        reader.arrive(0)
+        source.open.clear()
+        reader.read(0)
+        wait_until(lambda: source.at_once == 1)
+        preview = threading.Thread(target=reader.read, args=(9,))
+        preview.start()
+        preview.join(0.05)
+        source.open.set()
+        preview.join(10)
+
+    assert 9 in [frame for frame, _, _ in source.reads]
+    assert source.most_at_once == 1
 
 
 def test_what_other_frames_are_asked_for_is_not_read_ahead():

@@ -140,6 +140,18 @@ def test_frames_around_a_correction_stay_forgotten(make_tracker, stack):
     assert asked == []
 
 
+def test_prompted_frames_are_not_remembered_as_tracked_ones(make_tracker, stack):
+    tracker = make_tracker(lambda _, frame: stack[1][frame], clear_around_prompts=False)
+    begin(tracker)
+    tracker.prompt(1, 22, [PointPrompt(22, 50, 60)], earlier=stack[1][22])
+    asked = []
+    tracker._objects[1].found = asked.append
+    tracker.step([1], 25)
+
+    assert 22 not in asked
+    assert set(asked) == {24, 23, 20, 19}  # 21 was wanted for the click
+
+
 def test_click_far_from_what_was_visited_last_attends_to_the_frame_before(make_tracker, stack):
     asked = []
     tracker = make_tracker(lambda _, frame: asked.append(frame) or stack[1][frame])

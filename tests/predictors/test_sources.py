@@ -156,6 +156,7 @@ def test_chosen_channels_are_seen_in_the_order_given(channels, seen):
     view = View(channel_axis=1, channels=channels, contrast_limits=FULL)
     found = FrameSource(data, view).read(1) * 255
 
+    assert all(0 <= one < 4 for one in FrameSource(data, view).channels)
     for colour, channel in enumerate(seen):
         expected = 0 if channel is None else stacks[channel][1]
         assert np.allclose(found[..., colour], expected, atol=1e-3)

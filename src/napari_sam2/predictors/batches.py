@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import gc
 from functools import wraps
 from typing import TYPE_CHECKING, Concatenate, ParamSpec, Protocol, TypeVar
 
 import torch
+
+from napari_sam2.predictors.heap import free
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -57,7 +58,7 @@ def explains_memory(method: Callable[Concatenate[C, P], T]) -> Callable[Concaten
                 raise
             reason = str(error).partition("\n")[0]
         # Outside, for what the error's frames hold on to is free now.
-        _free(self.device)
+        free(self.device)
         raise DeviceMemoryError(
             f"There is not enough memory on {self.device}, not even for one object at a time. Use "
             "a lower precision ('bfloat16', 'float16'), a model with a smaller image_size, or "
@@ -111,7 +112,7 @@ class Batches:
                 batch = ids[begin : begin + self.most]
                 found = self._try(batch, track)
                 if found is None:
-                    _free(self.device)
+                    free(self.device)
                     continue
                 yield from found.items()
                 begin += len(batch)
@@ -126,12 +127,3 @@ class Batches:
                 raise
         self.most = len(batch) // 2
         return None
-
-
-def _free(device: torch.device) -> None:
-    """Give memory that is no longer used back to the device."""
-    gc.collect()
-    if device.type == "cuda":
-        torch.cuda.empty_cache()
-    elif device.type == "mps":
-        torch.mps.empty_cache()

@@ -72,7 +72,10 @@ class FeatureStore:
             What the model is shown, before it is resized.
         """
         digest = hashlib.blake2b(self._computation, digest_size=20)
-        digest.update(str(image.shape).encode())
+        # Besides the precision that is asked for there may be one around the call.
+        device = self.model.device.type
+        around = torch.is_autocast_enabled(device) and torch.get_autocast_dtype(device)
+        digest.update(repr((image.shape, around)).encode())
         digest.update(image.data)
         return self.folder / f"{PREFIX}{digest.hexdigest()}.safetensors"
 

@@ -10,6 +10,7 @@ import torch
 from napari_sam2.model.sam2 import ImageFeatures
 from napari_sam2.predictors.device import autocast
 from napari_sam2.predictors.feature_store import FeatureStore, Maps
+from napari_sam2.predictors.heap import trim
 from napari_sam2.predictors.transforms import frame_to_pixels
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictors.frames import Frames
     from napari_sam2.predictors.windows import Window
+
+TRIMMED_AFTER = 16  #: images encoded on the CPU; it takes some 10 ms
 
 
 class FeatureCache:
@@ -54,6 +57,7 @@ class FeatureCache:
         self.max_bytes = max_bytes
         self.store = store
         self.nbytes = 0  #: of what is kept
+        self._encoded = 0  # images so far
         self._kept: OrderedDict[tuple[int, Window], ImageFeatures] = OrderedDict()
         self._prompt_positions: Tensor | None = None  # always the same: kept once
 
@@ -91,6 +95,9 @@ class FeatureCache:
         pixels = frame_to_pixels(image, self.model.config.image_size, self.model.device)
         with autocast(self.model.device, self.precision):
             features = self.model.encode_image(pixels)
+        self._encoded += 1
+        if self._encoded % TRIMMED_AFTER == 0 and self.model.device.type == "cpu":
+            trim()
         return features._replace(prompt_positions=self._positions(features.prompt_positions))
 
     def _positions(self, made: Tensor | None = None) -> Tensor:
