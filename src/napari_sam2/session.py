@@ -44,6 +44,7 @@ class Settings:
     checkpoint: Path | None = None  #: weights instead of the model's own
     device: str | None = None  #: the fastest there is unless given
     precision: str | None = None  #: float32, bfloat16 or float16; safe for the device unless given
+    compile: bool = False  #: have torch compile the network: slow at first, then faster
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
 
 
@@ -112,7 +113,9 @@ class Session:
         self._labels_numbered = labels is None  # whether theirs are below the highest id
         device = choose_device(settings.device)
         precision = choose_precision(settings.precision, device)
-        self.model = load_model(model, settings.checkpoint, device=device)
+        self.model = load_model(
+            model, settings.checkpoint, device=device, compiled=settings.compile
+        )
         self.objects: dict[int, SessionObject] = {}
         self._tracker = Tracker(
             self.model,

@@ -8,7 +8,7 @@ from napari_sam2 import Session, Settings, TrackerOptions
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.retention import kept
 from napari_sam2.predictors.tracker import Tracker
-from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_sam2.prompts import BoxPrompt, PointPrompt
 
 N_FRAMES = 40
 
@@ -121,7 +121,7 @@ def test_memory_made_of_a_mask_is_that_of_a_mask_given_there(make_tracker, stack
     tracker.step([1], 23)
     made = tracker._objects[1].memory.tracked[22]
     segmenter, whole = tracker.segmenter, tracker.windows.whole
-    given = segmenter.accept(22, whole, MaskPrompt(22, stack[1][22]))
+    given = segmenter.accept(22, whole, stack[1][22])
 
     expected = segmenter.encode(22, whole, given.logits, given.object_score, binarize=False)
     assert torch.equal(made.features, expected)

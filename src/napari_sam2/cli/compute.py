@@ -44,6 +44,9 @@ def compute_options(*, field: bool = True) -> argparse.ArgumentParser:
     )
     compute.add_argument("--device", help="cpu, cuda, mps; the fastest there is unless given")
     compute.add_argument("--precision", help="float32, bfloat16 or float16")
+    compute.add_argument(
+        "--compile", action="store_true", help="compile the network: slow at first, then faster"
+    )
     if field:
         compute.add_argument(
             "--field",
@@ -81,5 +84,6 @@ def chosen_settings(options: argparse.Namespace) -> Settings:
         checkpoint=options.checkpoint,
         device=options.device,
         precision=options.precision,
+        compile=options.compile,
         tracker=TrackerOptions(field=options.field),
     )

@@ -41,7 +41,9 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise ValueError(f"The recipe {options.kept_out_of} keeps no images out.")
     device = choose_device(options.device)
     predictor = ImagePredictor(
-        load_model(chosen_model(options), options.checkpoint, device=device),
+        load_model(
+            chosen_model(options), options.checkpoint, device=device, compiled=options.compile
+        ),
         precision=choose_precision(options.precision, device),
         field=options.field,
     )

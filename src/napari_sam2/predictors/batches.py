@@ -20,7 +20,7 @@ T = TypeVar("T")
 P = ParamSpec("P")
 
 
-class DeviceMemoryError(ValueError):
+class DeviceMemoryError(MemoryError):
     """The device has too little memory; the message says what takes less."""
 
 
@@ -54,9 +54,9 @@ def explains_memory(method: Callable[Concatenate[C, P], T]) -> Callable[Concaten
         try:
             return method(self, *args, **kwargs)
         except (RuntimeError, MemoryError) as error:
-            if not is_out_of_memory(error):
+            if isinstance(error, DeviceMemoryError) or not is_out_of_memory(error):
                 raise
-            reason = str(error).partition("\n")[0]
+            reason = str(error).partition("\n")[0] or type(error).__name__
         # Outside, for what the error's frames hold on to is free now.
         free(self.device)
         raise DeviceMemoryError(

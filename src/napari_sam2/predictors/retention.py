@@ -20,7 +20,6 @@ from typing import TYPE_CHECKING, NamedTuple
 from napari_sam2.model.sam2 import TRACKED_MEMORIES
 from napari_sam2.predictors.memory import FrameMemory
 from napari_sam2.predictors.objects import Sighting
-from napari_sam2.prompts import MaskPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -129,7 +128,7 @@ def make_again(segmenter: Segmenter, known: TrackedObject, frame: int, window: W
         mask = known.found(frame) if known.found else None
         if mask is None:
             return
-        output = segmenter.accept(frame, window, MaskPrompt(frame, mask))
+        output = segmenter.accept(frame, window, mask[window.region])
         left = left or Sighting(window, output.logits, output.object_score)
         pointer = output.pointer if pointer is None else pointer
     features = segmenter.encode(

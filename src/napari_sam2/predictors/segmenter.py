@@ -21,11 +21,12 @@ from napari_sam2.predictors.windows import Field, Window, Windows
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictors.frames import Frames
-    from napari_sam2.prompts import BoxPrompt, MaskPrompt, ObjectMask, PointPrompt
+    from napari_sam2.prompts import BoxPrompt, ObjectMask, PointPrompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,14 +85,12 @@ class Segmenter:
             model, self.reader, precision=precision, max_bytes=options.feature_bytes, store=store
         )
 
-    def accept(self, frame: int, window: Window, prompt: MaskPrompt) -> ObjectOutput:
-        """Take a given mask as the answer."""
+    def accept(self, frame: int, window: Window, mask: np.ndarray) -> ObjectOutput:
+        """Take a mask of a window, bool, as the answer."""
         features = self.features[frame, window]
-        mask = mask_to_input(
-            prompt.mask[window.region], self.model.config.image_size, self.model.device
-        )
+        given = mask_to_input(mask, self.model.config.image_size, self.model.device)
         with autocast(self.model.device, self.precision):
-            return self.model.accept_mask(features, mask)
+            return self.model.accept_mask(features, given)
 
     def embedding(self, frame: int, window: Window, attended: Sequence[Attended] = ()) -> Tensor:
         """Give a window's features, conditioned on what each of some objects attends to.

@@ -157,7 +157,7 @@ class Tracker:
         start = None
         if isinstance(ordered[0], MaskPrompt):
             (window,) = self.windows.first(ordered)
-            output = self.segmenter.accept(frame, window, ordered[0])
+            output = self.segmenter.accept(frame, window, ordered[0].mask[window.region])
         else:
             if corrects:
                 start = last.start if last else self._answerer.tracked_mask(known, frame, earlier)
