@@ -64,15 +64,16 @@ class Session:
 
     Parameters
     ----------
-    data : array-like
-        An image (Y, X), a stack (T, Y, X), or either in colour (..., 3 or 4). Numpy, dask,
-        zarr, memmap: frames are read one at a time, when they are needed.
+    data : array-like, or sequence of array-like
+        An image (Y, X), a stack (T, Y, X), or either in colour (..., 3 or 4); a pyramid is a
+        list of them, or a zarr group. Numpy, dask, zarr, memmap: frames are read one at a
+        time, when they are needed.
     model : str, Path or SAM2
         Name of a config, a YAML file, or a loaded model.
     axis : int, optional
         The axis to play through; the view's, which is the first, unless given.
     view : View, optional
-        Colour, contrast, and the position on further axes.
+        Colour, channels, contrast, level of a pyramid, and the position on further axes.
     settings : Settings, optional
         Device and precision.
     labels : array-like, optional
@@ -95,7 +96,7 @@ class Session:
 
     def __init__(
         self,
-        data: ArrayLike,
+        data: ArrayLike | Sequence[ArrayLike],
         model: str | Path | SAM2 = EMBEDDED_MODEL,
         axis: int | None = None,
         *,
@@ -117,7 +118,11 @@ class Session:
         )
         self.objects: dict[int, SessionObject] = {}
         self._tracker = Tracker(
-            self.model, self.source, precision=precision, options=settings.tracker
+            self.model,
+            self.source,
+            precision=precision,
+            options=settings.tracker,
+            found=self._found,
         )
         # A preview may be wanted while frames are being tracked in another thread.
         self._lock = RLock()
@@ -364,15 +369,19 @@ class Session:
                     earlier = self._found(object_id, frame)
                     self._tracker.answer(object_id, frame, prompts, earlier)
         for one in passes:
-            steps = self._tracker.track(one.visits(), reverse=one.reverse)
-            while True:
-                # Held for one frame at a time, never while the caller has it.
-                with self._lock:
-                    masks = next(steps, None)
-                    if masks is None:
-                        break
-                    self._write(masks)
-                yield masks
+            with self._tracker.reading_ahead(one.frames):
+                yield from self._visit(one)
+
+    def _visit(self, one: Pass) -> Generator[FrameMasks, None, None]:
+        steps = self._tracker.track(one.visits(), reverse=one.reverse)
+        while True:
+            # Held for one frame at a time, never while the caller has it.
+            with self._lock:
+                masks = next(steps, None)
+                if masks is None:
+                    return
+                self._write(masks)
+            yield masks
 
     def _write(self, masks: FrameMasks) -> None:
         ids = set(masks.object_ids) & self.objects.keys()

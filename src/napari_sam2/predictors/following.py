@@ -9,9 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from napari_sam2.model.mask_decoder import DecodedMasks, candidates
 from napari_sam2.model.sam2 import ObjectOutput
 from napari_sam2.predictors.memory import FrameMemory
+from napari_sam2.predictors.objects import Sighting
+from napari_sam2.predictors.retention import unfilled
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from torch import Tensor
 
     from napari_sam2.predictors.segmenter import Segmenter
     from napari_sam2.predictors.strategies.strategy import Outlook, Strategy
@@ -24,6 +28,11 @@ class Followed(NamedTuple):
     account: int  #: which of the object's accounts it continues
     output: ObjectOutput  #: with B = 1
     memory: FrameMemory
+    unfilled: Tensor | None = None  #: the logits before holes were filled, if any were
+
+    def sighting(self, window: Window) -> Sighting:
+        """Give where the object was seen."""
+        return Sighting(window, self.output.logits, self.output.object_score, self.unfilled)
 
 
 class Follower:
@@ -61,7 +70,7 @@ class Follower:
         decoded = self.segmenter.follow(frame, window, rows)
         branches = self.strategy.choose(before, window, candidates(decoded))
         if branches is None:
-            return [[Followed(0, *one)] for one in self._settle(frame, window, decoded)]
+            return [[one] for one in self._settle(frame, window, decoded)]
         starts = accumulate((len(accounts) for accounts in outlooks[:-1]), initial=0)
         chosen = [
             (start + branch.account, branch.candidate)
@@ -71,8 +80,8 @@ class Follower:
         settled = iter(self._settle(frame, window, decoded, chosen))
         return [
             [
-                Followed(branch.account, output, replace(memory, note=branch.note))
-                for branch, (output, memory) in zip(of_object, settled, strict=False)
+                one._replace(account=branch.account, memory=replace(one.memory, note=branch.note))
+                for branch, one in zip(of_object, settled, strict=False)
             ]
             for of_object in branches
         ]
@@ -83,13 +92,15 @@ class Follower:
         window: Window,
         decoded: DecodedMasks,
         chosen: Sequence[tuple[int, int]] | None = None,
-    ) -> list[tuple[ObjectOutput, FrameMemory]]:
+    ) -> list[Followed]:
         """Do as `Segmenter.settle`, one by one."""
-        found, memory = self.segmenter.settle(frame, window, decoded, chosen)
-        # Copies: a view would keep the whole batch for as long as any one object of it.
-        rows = [
-            ObjectOutput(*(x[i : i + 1].clone() for x in found)) for i in range(len(found.ious))
-        ]
-        return [
-            (row, FrameMemory(memory[i : i + 1].clone(), row.pointer)) for i, row in enumerate(rows)
-        ]
+        found, memory, logits = self.segmenter.settle(frame, window, decoded, chosen)
+        settled = []
+        for i in range(len(found.ious)):
+            row = slice(i, i + 1)
+            # Copies: a view would keep the whole batch for as long as any one object of it.
+            output = ObjectOutput(*(x[row].clone() for x in found))
+            remembered = FrameMemory(memory[row].clone(), output.pointer)
+            holes = unfilled(logits[row].clone(), output.logits)
+            settled.append(Followed(0, output, remembered, holes))
+        return settled

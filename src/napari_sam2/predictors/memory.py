@@ -50,6 +50,8 @@ class ObjectMemory:
 
     prompted: dict[int, FrameMemory] = field(default_factory=dict)
     tracked: dict[int, FrameMemory] = field(default_factory=dict)
+    #: Tracked frames that were forgotten to make room, and may be remembered again.
+    dropped: set[int] = field(default_factory=set)
 
     def attended(self, frame: int, *, reverse: bool = False, n_frames: int) -> Attended:
         """Choose what `frame` attends to: SAM 2's rule (``SAM2Base``, memory conditioning).
@@ -100,6 +102,8 @@ class ObjectMemory:
         frames, whole = tuple(frames), chosen[:TRACKED_MEMORIES]
         for frame, memory in list(self.tracked.items()):
             distance = min(abs(frame - f) for f in frames)
+            if distance > TRACKED_MEMORIES + 1 and frame not in whole:
+                self.dropped.add(frame)
             if distance > MAX_POINTERS and frame not in chosen:
                 del self.tracked[frame]
             elif distance > TRACKED_MEMORIES + 1 and frame not in whole:
@@ -110,6 +114,7 @@ class ObjectMemory:
         reach = TRACKED_MEMORIES + 1
         for near in range(frame - reach, frame + reach + 1):
             self.tracked.pop(near, None)
+            self.dropped.discard(near)
 
 
 def pointer_span(n_frames: int) -> int:

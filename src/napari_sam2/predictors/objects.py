@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari_sam2.model.sam2 import TRACKED_MEMORIES
 from napari_sam2.predictors.memory import ObjectMemory
 from napari_sam2.predictors.windows import extent_of_logits, move_logits
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from napari_sam2.model.sam2 import ObjectOutput
@@ -26,6 +28,12 @@ class Sighting(NamedTuple):
     window: Window
     logits: Tensor  #: (1, 1, H / 4, W / 4)
     object_score: Tensor  #: (1, 1)
+    unfilled: Tensor | None = None  #: logits before holes were filled, if any were
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory this takes."""
+        return self.logits.nbytes + (0 if self.unfilled is None else self.unfilled.nbytes)
 
     @property
     def extent(self) -> Extent | None:
@@ -35,6 +43,11 @@ class Sighting(NamedTuple):
     def through(self, window: Window) -> Tensor:
         """Give the logits as another window would have them."""
         return move_logits(self.logits, self.window, window)
+
+    def as_remembered(self, window: Window) -> Tensor:
+        """Do as `through`, with the holes that memories have."""
+        logits = self.logits if self.unfilled is None else self.unfilled
+        return move_logits(logits, self.window, window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +90,9 @@ class TrackedObject:
         """All accounts of what happened; the one in the lead, which is shown, first."""
         return self, *self.rivals
 
+    #: Gives its mask on a frame where it was found earlier, (H, W); None where there is none.
+    found: Callable[[int], np.ndarray | None] | None = None
+
     @property
     def followed(self) -> set[int]:
         """Frames whose mask comes from following, corrected or not; not those it began on."""
@@ -109,8 +125,7 @@ class TrackedObject:
             self.memory.tracked, self.sightings = other.memory.tracked, other.sightings
         for account, one in zip(self.accounts, followed, strict=True):
             account.memory.tracked[frame] = one.memory
-            output = one.output
-            account.sightings[frame] = Sighting(window, output.logits, output.object_score)
+            account.sightings[frame] = one.sighting(window)
 
     def _fork(self) -> TrackedObject:
         """Give an account that begins like this one; prompts are the same, also later ones."""
@@ -119,9 +134,14 @@ class TrackedObject:
 
     def keep_near(self, frame: int, chosen: Sequence[int] = ()) -> None:
         """Forget what neither this frame nor a prompted one can reach, unless it is chosen."""
-        self.memory.keep_near((frame, *self.prompted), chosen)
-        in_reach = {f for f, m in self.memory.tracked.items() if m.features is not None}
-        self.sightings = {f: seen for f, seen in self.sightings.items() if f in in_reach}
+        near = (frame, *self.prompted)
+        self.memory.keep_near(near, chosen)
+        self.sightings = {
+            f: self.sightings[f]
+            for f, one in self.memory.tracked.items()
+            if f in self.sightings
+            and (one.features is not None or min(abs(f - n) for n in near) <= TRACKED_MEMORIES + 1)
+        }
 
 
 def order_prompts(prompts: Sequence[Prompt], *, corrects: bool) -> tuple[Prompt, ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_sam2.model.sam2 import TRACKED_MEMORIES
 from napari_sam2.predictors.memory import Attended, FrameMemory
+from napari_sam2.predictors.retention import make_again, wanted_again
 from napari_sam2.predictors.strategies.strategy import Outlook
 
 if TYPE_CHECKING:
@@ -42,9 +44,26 @@ class Recall:
         return known.window or windows.whole
 
     def attended(
-        self, known: TrackedObject, frame: int, window: Window, *, reverse: bool
+        self,
+        known: TrackedObject,
+        frame: int,
+        window: Window,
+        *,
+        reverse: bool,
+        again: int = TRACKED_MEMORIES,
     ) -> Attended:
-        """Choose what a frame attends to in a window, and encode what is not yet as needed."""
+        """Choose what a frame attends to in a window, and encode what is not yet as needed.
+
+        Parameters
+        ----------
+        known : TrackedObject
+        frame : int
+        window : Window
+        reverse : bool
+            Whether time runs backwards.
+        again : int
+            Of how many frames before this one memories are made again if they were let go.
+        """
         if known.window != window:
             self._move(known, window)
         for prompted_frame, prompted in known.prompted.items():
@@ -54,6 +73,8 @@ class Recall:
             if self.segmenter.options.clear_around_prompts:
                 known.memory.forget_around(prompted_frame)
             known.memory.prompted[prompted_frame] = remembered
+        for before in wanted_again(known, frame, again, reverse=reverse):
+            make_again(self.segmenter, known, before, window)
         n_frames = self.segmenter.source.n_frames
         return self.strategy.attended(known.memory, frame, reverse=reverse, n_frames=n_frames)
 
@@ -78,7 +99,7 @@ class Recall:
     ) -> FrameMemory:
         """Encode a mask as others will attend to it in a window."""
         features = self.segmenter.encode(
-            frame, window, seen.through(window), seen.object_score, binarize=binarize
+            frame, window, seen.as_remembered(window), seen.object_score, binarize=binarize
         )
         return FrameMemory(features, pointer)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,9 +11,11 @@ import torch
 from napari_sam2.model.mask_decoder import DecodedMasks
 from napari_sam2.model.sam2 import LOGIT_LIMIT, ObjectOutput, PromptTensors
 from napari_sam2.predictors.device import autocast
+from napari_sam2.predictors.feature_store import FeatureStore
 from napari_sam2.predictors.features import FeatureCache
 from napari_sam2.predictors.memory import Attended, collate, group
 from napari_sam2.predictors.postprocess import fill_holes
+from napari_sam2.predictors.prefetch import ReadAhead
 from napari_sam2.predictors.transforms import cut_out, encode_clicks, mask_to_input
 from napari_sam2.predictors.windows import Field, Window, Windows
 
@@ -45,7 +48,16 @@ class TrackerOptions:
     #: SAM2Long or SAMURAI. See `napari_sam2.predictors.strategies`.
     strategy: StrategyName = "sam2"
     max_objects: int = 16  #: in one batch
+    #: Of memories. Beyond it those are let go that no frame near the last one attends to, and
+    #: made again when they are: see `napari_sam2.predictors.retention`.
+    memory_bytes: int = 512 * 2**20
+    result_bytes: int = 256 * 2**20  #: of low-resolution masks, likewise
     feature_bytes: int = 64 * 2**20  #: of image features kept for frames visited again
+    #: Where image features are kept from one session to the next, if anywhere: frames that
+    #: were seen before are not encoded again.
+    feature_folder: Path | None = None
+    feature_folder_bytes: int = 8 * 2**30  #: of all files there
+    ahead_bytes: int = 128 * 2**20  #: of frames read ahead in a thread; 0: there is none
 
 
 class Segmenter:
@@ -69,8 +81,13 @@ class Segmenter:
         self.precision = precision
         self.options = options
         self.windows = Windows(source.shape, model.config.image_size, options.field)
+        self.reader = ReadAhead(source, options.ahead_bytes)
+        store = None
+        if options.feature_folder is not None:
+            folder = Path(options.feature_folder)
+            store = FeatureStore(folder, model, precision, options.feature_folder_bytes)
         self.features = FeatureCache(
-            model, source, precision=precision, max_bytes=options.feature_bytes
+            model, self.reader, precision=precision, max_bytes=options.feature_bytes, store=store
         )
 
     def accept(self, frame: int, window: Window, mask: np.ndarray) -> ObjectOutput:
@@ -155,7 +172,7 @@ class Segmenter:
         window: Window,
         decoded: DecodedMasks,
         chosen: Sequence[tuple[int, int]] | None = None,
-    ) -> tuple[ObjectOutput, Tensor]:
+    ) -> tuple[ObjectOutput, Tensor, Tensor]:
         """Take masks that `follow` gave, and encode them as memories.
 
         Parameters
@@ -172,6 +189,8 @@ class Segmenter:
         output : ObjectOutput
         memory : Tensor, shape (B, memory_dim, H / 16, W / 16)
             Of this frame.
+        logits : Tensor, shape (B, 1, H / 4, W / 4)
+            What the memory was made of: those of the output before holes were filled.
         """
         index = None
         if chosen is not None:
@@ -181,9 +200,8 @@ class Segmenter:
             output = self.model.choose(decoded, multimask=True, index=index)
         memory = self.encode(frame, window, output.logits, output.object_score, binarize=False)
         # The user sees holes filled, the memory has them: as in Meta's predictor.
-        return output._replace(
-            logits=fill_holes(output.logits, self.options.fill_hole_area)
-        ), memory
+        filled = fill_holes(output.logits, self.options.fill_hole_area)
+        return output._replace(logits=filled), memory, output.logits
 
     def encode(
         self, frame: int, window: Window, logits: Tensor, object_score: Tensor, *, binarize: bool

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
 from napari_sam2.predictors.answering import Answerer
+from napari_sam2.predictors.batches import Batches, explains_memory
 from napari_sam2.predictors.following import Follower
 from napari_sam2.predictors.memory import group
 from napari_sam2.predictors.objects import (
@@ -18,12 +20,14 @@ from napari_sam2.predictors.objects import (
     order_prompts,
 )
 from napari_sam2.predictors.recall import Recall
+from napari_sam2.predictors.retention import Kept, let_go
 from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
 from napari_sam2.predictors.strategies import find_strategy
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from torch import Tensor
@@ -59,6 +63,9 @@ class Tracker:
     precision : torch.dtype
         Of the computation; float32 is exact.
     options : TrackerOptions, optional
+    found : callable, optional
+        Gives the mask (H, W) of an object on a frame, as it was found earlier, or None. Frames
+        that are no longer remembered, and are attended to again, are remembered by it.
     """
 
     def __init__(
@@ -68,6 +75,7 @@ class Tracker:
         *,
         precision: torch.dtype = torch.float32,
         options: TrackerOptions | None = None,
+        found: Callable[[int, int], np.ndarray | None] | None = None,
     ) -> None:
         self.source = source
         self.options = options or TrackerOptions()
@@ -77,7 +85,15 @@ class Tracker:
         self._recall = Recall(self.segmenter, strategy)
         self._follower = Follower(self.segmenter, strategy)
         self._answerer = Answerer(self._recall)
+        self._found = found
+        self._limit = Kept(self.options.memory_bytes, self.options.result_bytes)
+        self._batches = Batches(self.options.max_objects, self.device)
         self._objects: dict[int, TrackedObject] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """What is computed on."""
+        return self.segmenter.model.device
 
     def prompted_frames(self, object_id: int) -> list[int]:
         """Give the frames on which an object is prompted, in order."""
@@ -124,6 +140,7 @@ class Tracker:
         ranked = tuple(self.segmenter.ranked(object_id, answered.window, answered.output))
         return Candidates(frame, self.source.shape, ranked)
 
+    @explains_memory
     @torch.inference_mode()
     def answer(
         self,
@@ -133,7 +150,7 @@ class Tracker:
         earlier: np.ndarray | None = None,
     ) -> None:
         """Do as `prompt`, without bringing the masks to the frame."""
-        known = self._objects.get(object_id) or TrackedObject()
+        known = self._objects.get(object_id) or self._new(object_id)
         last = known.prompted.get(frame)
         seen = earlier is not None and bool(earlier.any()) and _only_negative(prompts)
         corrects = last.corrects if last else frame in known.tracked or seen
@@ -172,7 +189,9 @@ class Tracker:
 
     def mark_tracked(self, object_id: int, frames: Iterable[int]) -> None:
         """Say that an object's mask on these frames is known, from an earlier session."""
-        self._objects.setdefault(object_id, TrackedObject()).tracked.update(frames)
+        known = self._objects.setdefault(object_id, self._new(object_id))
+        known.tracked.update(frames)
+        known.memory.dropped.update(known.tracked - known.memory.tracked.keys())
 
     def followed_frames(self, object_id: int) -> set[int]:
         """Give the frames on which a new click corrects, rather than begins."""
@@ -210,6 +229,17 @@ class Tracker:
             ]
             yield FrameMasks(frame, self.source.shape, tuple(masks))
 
+    def reading_ahead(self, frames: Sequence[int]) -> AbstractContextManager[None]:
+        """Have frames read in a thread before they are tracked, for as long as this is open.
+
+        Parameters
+        ----------
+        frames : sequence of int
+            In the order of the steps to come.
+        """
+        return self.segmenter.reader.ahead(frames)
+
+    @explains_memory
     @torch.inference_mode()
     def step(
         self, object_ids: Iterable[int], frame: int, *, reverse: bool = False
@@ -228,7 +258,13 @@ class Tracker:
         -------
         dict of int to ObjectOutput
             By object, in the order given; each with B = 1.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If there is no memory even for one object at a time.
         """
+        self.segmenter.reader.arrive(frame)
         objects = {i: self._objects[i] for i in object_ids}
         outputs = {}
         outlooks: dict[Window, dict[int, list[Outlook]]] = defaultdict(dict)
@@ -241,15 +277,17 @@ class Tracker:
                     known, frame, window, reverse=reverse
                 )
         for window, by_object in outlooks.items():
-            for batch in _batches(by_object, self.options.max_objects):
-                for object_id, found in self._track_batch(batch, frame, window).items():
-                    outputs[object_id] = found[0].output
-                    objects[object_id].go_on(frame, window, found)
+            track = partial(self._track_batch, by_object, frame, window)
+            for object_id, found in self._batches.each(_alike(by_object), track):
+                outputs[object_id] = found[0].output
+                objects[object_id].go_on(frame, window, found)
         for known in objects.values():
             known.tracked.add(frame)
             known.reverse, known.last = reverse, frame
             if not self.options.remember_all:
                 self._recall.forget(known, frame, reverse=reverse)
+        if not self.options.remember_all:
+            let_go(self._objects.values(), frame, self._limit)
         return {i: outputs[i] for i in objects}
 
     @torch.inference_mode()
@@ -266,7 +304,7 @@ class Tracker:
             Whether every other frame attends to this one from now on, and it is not tracked
             over; else it is remembered as if it had been tracked.
         """
-        known = self._objects.setdefault(object_id, TrackedObject())
+        known = self._objects.setdefault(object_id, self._new(object_id))
         known.window = whole = self.windows.whole
         if prompted:
             known.prompted[frame] = PromptedFrame((), False, None, whole, output)
@@ -312,12 +350,19 @@ class Tracker:
         prompted = known.prompted.get(frame)
         return prompted.window if prompted else known.window or self.windows.whole
 
+    def _new(self, object_id: int) -> TrackedObject:
+        return TrackedObject(found=partial(self._found, object_id) if self._found else None)
+
     def _track_batch(
-        self, outlooks: dict[int, list[Outlook]], frame: int, window: Window
+        self,
+        outlooks: dict[int, list[Outlook]],
+        frame: int,
+        window: Window,
+        ids: Sequence[int],
     ) -> dict[int, list[Followed]]:
         """Track objects that attend to as many memories, in one go."""
-        followed = self._follower.follow(frame, window, list(outlooks.values()))
-        return dict(zip(outlooks, followed, strict=True))
+        followed = self._follower.follow(frame, window, [outlooks[i] for i in ids])
+        return dict(zip(ids, followed, strict=True))
 
     def _mask_given(self, object_id: int, frame: int) -> ObjectMask | None:
         """Give the user's own mask on a frame, if there is one."""
@@ -331,13 +376,8 @@ def _only_negative(prompts: Sequence[Prompt]) -> bool:
     return all(isinstance(p, PointPrompt) and not p.positive for p in prompts)
 
 
-def _batches(
-    outlooks: dict[int, list[Outlook]], max_objects: int
-) -> Iterator[dict[int, list[Outlook]]]:
+def _alike(outlooks: dict[int, list[Outlook]]) -> list[list[int]]:
     """Group objects that attend to memories of the same ages and to as many pointers."""
     ids = list(outlooks)
-    for alike in group([tuple(one.attended.shape for one in outlooks[i]) for i in ids]):
-        accounts = len(outlooks[ids[alike[0]]])
-        at_once = max(max_objects // accounts, 1)
-        for begin in range(0, len(alike), at_once):
-            yield {ids[i]: outlooks[ids[i]] for i in alike[begin : begin + at_once]}
+    alike = group([tuple(one.attended.shape for one in outlooks[i]) for i in ids])
+    return [[ids[k] for k in indices] for indices in alike]

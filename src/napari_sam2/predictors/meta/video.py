@@ -274,8 +274,9 @@ class SAM2VideoPredictor(nn.Module):
         self.propagate_in_video_preflight(state)
         ids = state.obj_ids
         order = state.order(start_frame_idx, max_frame_num_to_track, reverse=reverse)
-        for frame in tqdm(order, desc="propagate in video"):
-            yield frame, ids, self.step(state, ids, frame, reverse=reverse)
+        with state.tracker.reading_ahead(order):
+            for frame in tqdm(order, desc="propagate in video"):
+                yield frame, ids, self.step(state, ids, frame, reverse=reverse)
 
     @torch.inference_mode()
     def step(
