@@ -147,8 +147,8 @@ def check_prompt(prompt: Prompt, frame: int, shape: tuple[int, int]) -> None:
     if prompt.frame != frame:
         raise ValueError(f"A prompt for frame {prompt.frame} was given for frame {frame}.")
     if isinstance(prompt, MaskPrompt):
-        if prompt.mask.shape != shape:
-            raise ValueError(f"The mask has shape {prompt.mask.shape}, but a frame has {shape}.")
+        if prompt.shape != shape:
+            raise ValueError(f"The mask has shape {prompt.shape}, but a frame has {shape}.")
         return
     if isinstance(prompt, PointPrompt):
         inside = _within(prompt.row, height) and _within(prompt.column, width)

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from napari_sam2.predictors.memory import Attended, FrameMemory
+from napari_sam2.predictors.objects import Sighting
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from napari_sam2.predictors.objects import PromptedFrame, Sighting, TrackedObject
+    from napari_sam2.predictors.objects import PromptedFrame, TrackedObject
     from napari_sam2.predictors.segmenter import Segmenter
     from napari_sam2.predictors.windows import Window
+    from napari_sam2.prompts import MaskPrompt
 
 
 class Recall:
@@ -59,6 +61,20 @@ class Recall:
             frame, window, seen.through(window), seen.object_score, binarize=binarize
         )
         return FrameMemory(features, pointer)
+
+    def accept(self, known: TrackedObject, mask: MaskPrompt) -> None:
+        """Remember a mask that is known to be true as that of a tracked frame."""
+        (window,) = self.segmenter.windows.first([mask])
+        if mask.box is None and known.window:
+            window = known.window  # it is waited for where it was last looked for
+        output = self.segmenter.accept(mask.frame, window, mask)
+        known.window = known.window or window
+        seen = Sighting(window, output.logits, output.object_score)
+        binarize = self.segmenter.options.binarize_prompted
+        known.sightings[mask.frame] = seen
+        known.memory.tracked[mask.frame] = self.remember(
+            mask.frame, known.window, seen, output.pointer, binarize=binarize
+        )
 
     def _move(self, known: TrackedObject, window: Window) -> None:
         """Have everything that is remembered of an object in another window."""

@@ -22,7 +22,7 @@ from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
     from torch import Tensor
@@ -149,6 +149,14 @@ class Tracker:
         known.memory.prompted.pop(frame, None)  # encoded again before it is attended to
         self._objects[object_id] = known
 
+    def is_answered(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> bool:
+        """Whether these prompts have an answer already, in whatever order they came."""
+        known = self._objects.get(object_id)
+        last = known.prompted.get(frame) if known else None
+        if last is None or len(last.prompts) != len(prompts):
+            return False
+        return last.prompts == order_prompts(prompts, corrects=last.corrects)
+
     def clear(self, object_id: int, frame: int) -> None:
         """Forget an object's prompts on a frame; with its last ones, all that followed."""
         known = self._objects.get(object_id)
@@ -198,12 +206,31 @@ class Tracker:
         for frame, object_ids in visits:
             # An object may lose its prompts between two frames.
             prompted = [i for i in object_ids if self.prompted_frames(i)]
-            outputs = self.step(prompted, frame, reverse=reverse)
-            masks = [
-                self._mask_given(i, frame) or self.segmenter.mask(i, self.window(i, frame), output)
-                for i, output in outputs.items()
-            ]
-            yield FrameMasks(frame, self.source.shape, tuple(masks))
+            yield self._masks(frame, self.step(prompted, frame, reverse=reverse))
+
+    @torch.inference_mode()
+    def answers(self, object_ids: Iterable[int], frame: int) -> FrameMasks:
+        """Give the masks of objects on a frame where they are prompted; others are left out."""
+        known = {i: self._objects[i].prompted for i in object_ids if i in self._objects}
+        outputs = {i: one[frame].output for i, one in known.items() if frame in one}
+        return self._masks(frame, outputs)
+
+    @torch.inference_mode()
+    def go_on_from(self, object_id: int, masks: Iterable[MaskPrompt]) -> None:
+        """Remember masks as those of frames just tracked, in the place of all that was tracked.
+
+        Parameters
+        ----------
+        object_id : int
+        masks : iterable of MaskPrompt
+            Known to be true. Prompted frames are remembered as they are.
+        """
+        known = self._objects[object_id]
+        known.memory.tracked.clear()
+        known.sightings.clear()
+        for mask in masks:
+            if mask.frame not in known.prompted:
+                self._recall.accept(known, mask)
 
     @torch.inference_mode()
     def step(
@@ -319,12 +346,20 @@ class Tracker:
             for i, (object_id, row) in enumerate(zip(attended, rows, strict=True))
         }
 
+    def _masks(self, frame: int, outputs: Mapping[int, ObjectOutput]) -> FrameMasks:
+        """Bring masks to the frame, those that the user gave as they came."""
+        masks = [
+            self._mask_given(i, frame) or self.segmenter.mask(i, self.window(i, frame), output)
+            for i, output in outputs.items()
+        ]
+        return FrameMasks(frame, self.source.shape, tuple(masks))
+
     def _mask_given(self, object_id: int, frame: int) -> ObjectMask | None:
         """Give the user's own mask on a frame, if there is one."""
         prompted = self._objects[object_id].prompted.get(frame)
         if prompted is None or not isinstance(prompted.prompts[0], MaskPrompt):
             return None
-        return ObjectMask.given(object_id, prompted.prompts[0].mask)
+        return ObjectMask.given(object_id, prompted.prompts[0])
 
 
 def _only_negative(prompts: Sequence[Prompt]) -> bool:
