@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.lib import recfunctions
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -67,28 +66,28 @@ def make_tracks(
     return Tracks(data, {name: rows[name] for name in PROPERTIES}, graph, names)
 
 
-def merge_planes(rows: np.ndarray) -> np.ndarray:
-    """Turn rows of an object's planes into one of the volume: its sum, means by area, and place.
+def merge_planes(rows: np.ndarray, time: int) -> np.ndarray:
+    """Turn the rows of a volume's planes into one for each object that is in it.
 
     Parameters
     ----------
     rows : np.ndarray, structured
-        Of one stack, whose planes are its frames.
+        Of the quality table of a stack, whose frames are the planes.
+    time : int
+        Of the volume.
 
     Returns
     -------
     np.ndarray, structured
-        One row an object, with a further column ``plane``; the doubt is that of the worst plane.
+        The time is its ``frame``, the middle of its planes a further column ``plane``. The area
+        is the sum, all else the mean over the pixels.
     """
-    rows = recfunctions.append_fields(
-        rows, "plane", rows["frame"].astype(np.float32), usemask=False
-    )
     present = rows[rows["area"] > 0]
-    ids, first, index = np.unique(present["object"], return_index=True, return_inverse=True)
-    merged = present[first].copy()
-    areas = np.bincount(index, present["area"], len(ids))
-    for name in ("iou", "object_score", "row", "column", "plane"):
+    ids, index = np.unique(present["object"], return_inverse=True)
+    merged: np.ndarray = np.zeros(len(ids), [*rows.dtype.descr, ("plane", np.float32)])
+    merged["object"], merged["frame"] = ids, time
+    merged["area"] = areas = np.bincount(index, present["area"], len(ids))
+    for name in ("iou", "object_score", "row", "column", "doubt"):
         merged[name] = np.bincount(index, present[name] * present["area"], len(ids)) / areas
-    merged["area"] = areas
-    np.maximum.at(merged["doubt"], index, present["doubt"])
+    merged["plane"] = np.bincount(index, present["frame"] * present["area"], len(ids)) / areas
     return merged
