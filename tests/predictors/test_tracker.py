@@ -79,7 +79,7 @@ def test_object_that_is_gone_is_waited_for_where_it_was_last(field):
     gone = torch.full((1, 1, 32, 32), -1024.0)
     known.sightings[5] = Sighting(aside, gone, torch.tensor([[-10.0]]))
 
-    assert field._recall.aim(known, 6) == aside != field.window(1, 0)
+    assert field._recall.aim(known, 6, reverse=False) == aside != field.window(1, 0)
 
 
 def test_whole_frames_are_looked_at_where_that_is_wanted(make_tracker):

@@ -27,13 +27,13 @@ class Recall:
     def __init__(self, segmenter: Segmenter) -> None:
         self.segmenter = segmenter
 
-    def aim(self, known: TrackedObject, frame: int) -> Window:
+    def aim(self, known: TrackedObject, frame: int, *, reverse: bool) -> Window:
         """Point the window of an object at where it was on the nearest frame.
 
         Where it was not, it is waited for in the same window.
         """
         windows = self.segmenter.windows
-        if windows.edges and (seen := known.nearest_sighting(frame)):
+        if windows.edges and (seen := known.nearest_sighting(frame, reverse=reverse)):
             return windows.fit(seen.window, seen.extent)
         return known.window or windows.whole
 

@@ -93,7 +93,8 @@ class Tracker:
         corrects it: the same prompts always have the same answer, whether they come at
         once or click by click. On a frame that the object was tracked over, the clicks
         correct the tracked mask; the frame then counts as prompted. So do negative points
-        alone wherever there is an earlier mask.
+        alone wherever there is an earlier mask. Where the object was tracked over but not
+        found, a click on it begins anew: there is nothing to correct.
 
         Parameters
         ----------
@@ -130,8 +131,7 @@ class Tracker:
         """Do as `prompt`, without bringing the masks to the frame."""
         known = self._objects.get(object_id) or TrackedObject()
         last = known.prompted.get(frame)
-        seen = earlier is not None and bool(earlier.any()) and _only_negative(prompts)
-        corrects = last.corrects if last else frame in known.tracked or seen
+        corrects = last.corrects if last else _is_correction(known, frame, prompts, earlier)
         for prompt in prompts:
             check_prompt(prompt, frame, self.source.shape)
         ordered = order_prompts(prompts, corrects=corrects)
@@ -258,7 +258,7 @@ class Tracker:
             if frame in known.prompted:
                 outputs[object_id] = known.prompted[frame].output
             else:
-                window = self._recall.aim(known, frame)
+                window = self._recall.aim(known, frame, reverse=reverse)
                 attended[window][object_id] = self._recall.attended(
                     known, frame, window, reverse=reverse
                 )
@@ -362,8 +362,17 @@ class Tracker:
         return ObjectMask.given(object_id, prompted.prompts[0])
 
 
-def _only_negative(prompts: Sequence[Prompt]) -> bool:
-    return all(isinstance(p, PointPrompt) and not p.positive for p in prompts)
+def _is_correction(
+    known: TrackedObject, frame: int, prompts: Sequence[Prompt], earlier: np.ndarray | None
+) -> bool:
+    """Whether prompts on a frame set out from a mask that was tracked, or that the user sees."""
+    is_seen = earlier is not None and bool(earlier.any())
+    if all(isinstance(p, PointPrompt) and not p.positive for p in prompts):
+        return is_seen or frame in known.tracked
+    is_lost = earlier is not None and not is_seen
+    if frame in known.sightings:
+        is_lost = known.sightings[frame].extent is None
+    return frame in known.tracked and not is_lost
 
 
 def _row(output: ObjectOutput, index: int) -> ObjectOutput:
