@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
 
     from napari_sam2.predictors.passes import Direction, Plan
-    from napari_sam2.prompts import MaskPrompt
+    from napari_sam2.prompts import MaskPrompt, Prompt
     from napari_sam2.workspace import Workspace
 
 
@@ -90,8 +90,7 @@ class Run:
 
     def _answer(self, part: Answering) -> Generator[FrameMasks, None, None]:
         for frame in part.frames:
-            for object_id in part.objects[frame]:
-                self._work.answer(object_id, frame)
+            self._answer_all(part.objects[frame], frame)
             with self._work.lock:
                 masks = self._work.tracker.answers(part.objects[frame], frame)
                 if frame in part.written:
@@ -118,11 +117,19 @@ class Run:
 
     def _begin(self, reached: Sequence[int], frame: int, presence: Presence) -> None:
         """Answer what is asked on a frame; an object that had ended is there again."""
-        for object_id in reached:
-            known = self._work.objects.get(object_id)
-            if known is not None and frame in known.prompts and known.is_open(frame):
-                self._work.answer(object_id, frame)
-                presence.begin_again(object_id)
+        asked = [i for i in self._open_ids(reached, frame) if self._prompts(i, frame)]
+        self._answer_all(asked, frame)
+        for object_id in asked:
+            presence.begin_again(object_id)
+
+    def _answer_all(self, ids: Iterable[int], frame: int) -> None:
+        place = self._work.tracker.place
+        for object_id in sorted(ids, key=lambda i: place(self._prompts(i, frame))):
+            self._work.answer(object_id, frame)
+
+    def _prompts(self, object_id: int, frame: int) -> Sequence[Prompt]:
+        known = self._work.objects.get(object_id)
+        return known.prompts.get(frame, ()) if known else ()
 
     def _open(self, masks: FrameMasks) -> FrameMasks:
         """Leave out objects that are not to be written on the frame."""

@@ -157,6 +157,11 @@ class Tracker:
             return False
         return last.prompts == order_prompts(prompts, corrects=last.corrects)
 
+    def place(self, prompts: Sequence[Prompt]) -> tuple[int, int]:
+        """Give where prompts are looked at first; whoever asks in this order shares windows."""
+        window = self.windows.first(prompts)[0]
+        return window.row, window.column
+
     def clear(self, object_id: int, frame: int) -> None:
         """Forget an object's prompts on a frame; with its last ones, all that followed."""
         known = self._objects.get(object_id)
@@ -253,17 +258,17 @@ class Tracker:
         """
         objects = {i: self._objects[i] for i in object_ids}
         outputs = {}
-        attended: dict[Window, dict[int, Attended]] = defaultdict(dict)
+        windows: dict[Window, list[int]] = defaultdict(list)
         for object_id, known in objects.items():
             if frame in known.prompted:
                 outputs[object_id] = known.prompted[frame].output
             else:
-                window = self._recall.aim(known, frame, reverse=reverse)
-                attended[window][object_id] = self._recall.attended(
-                    known, frame, window, reverse=reverse
-                )
-        for window, by_object in attended.items():
-            for batch in _batches(by_object, self.options.max_objects):
+                windows[self._recall.aim(known, frame, reverse=reverse)].append(object_id)
+        for window, ids in windows.items():  # of each in turn: frames are encoded once for it
+            attended = {
+                i: self._recall.attended(objects[i], frame, window, reverse=reverse) for i in ids
+            }
+            for batch in _batches(attended, self.options.max_objects):
                 for object_id, (output, memory) in self._track_batch(batch, frame, window).items():
                     known, outputs[object_id] = objects[object_id], output
                     known.memory.tracked[frame] = memory
