@@ -8,6 +8,8 @@ from napari_sam2.predictors.memory import Attended, FrameMemory
 from napari_sam2.predictors.objects import Sighting
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
     from napari_sam2.predictors.objects import PromptedFrame, TrackedObject
@@ -43,13 +45,7 @@ class Recall:
         """Choose what a frame attends to in a window, and encode what is not yet as needed."""
         if known.window != window:
             self._move(known, window)
-        for prompted_frame, prompted in known.prompted.items():
-            if prompted_frame in known.memory.prompted or prompted_frame == frame:
-                continue
-            remembered = self._prompted(prompted, prompted_frame, window)
-            if self.segmenter.options.clear_around_prompts:
-                known.memory.forget_around(prompted_frame)
-            known.memory.prompted[prompted_frame] = remembered
+        self._remember_prompted(known, window, but_for=frame)
         n_frames = self.segmenter.source.n_frames
         return known.memory.attended(frame, reverse=reverse, n_frames=n_frames)
 
@@ -62,19 +58,35 @@ class Recall:
         )
         return FrameMemory(features, pointer)
 
-    def accept(self, known: TrackedObject, mask: MaskPrompt) -> None:
-        """Remember a mask that is known to be true as that of a tracked frame."""
-        (window,) = self.segmenter.windows.first([mask])
-        if mask.box is None and known.window:
-            window = known.window  # it is waited for where it was last looked for
-        output = self.segmenter.accept(mask.frame, window, mask)
-        known.window = known.window or window
-        seen = Sighting(window, output.logits, output.object_score)
-        binarize = self.segmenter.options.binarize_prompted
-        known.sightings[mask.frame] = seen
-        known.memory.tracked[mask.frame] = self.remember(
-            mask.frame, known.window, seen, output.pointer, binarize=binarize
-        )
+    def restart(self, known: TrackedObject, masks: Iterable[MaskPrompt]) -> None:
+        """Remember masks as those of tracked frames, in the place of all that was tracked."""
+        known.memory.tracked.clear()
+        known.sightings.clear()
+        for mask in masks:
+            (window,) = self.segmenter.windows.first([mask])
+            if mask.box is None and known.window:
+                window = known.window  # it is waited for where it was last looked for
+            known.window = known.window or window
+            # First of all: a new prompt has the tracked frames around it forgotten.
+            self._remember_prompted(known, known.window)
+            output = self.segmenter.accept(mask.frame, window, mask)
+            seen = Sighting(window, output.logits, output.object_score)
+            known.sightings[mask.frame] = seen
+            known.memory.tracked[mask.frame] = self.remember(
+                mask.frame, known.window, seen, output.pointer, binarize=False
+            )
+
+    def _remember_prompted(
+        self, known: TrackedObject, window: Window, but_for: int | None = None
+    ) -> None:
+        """Encode the prompted frames that are new, but for one."""
+        for frame, prompted in known.prompted.items():
+            if frame in known.memory.prompted or frame == but_for:
+                continue
+            remembered = self._prompted(prompted, frame, window)
+            if self.segmenter.options.clear_around_prompts:
+                known.memory.forget_around(frame)
+            known.memory.prompted[frame] = remembered
 
     def _move(self, known: TrackedObject, window: Window) -> None:
         """Have everything that is remembered of an object in another window."""

@@ -231,11 +231,7 @@ class Tracker:
             Known to be true. Prompted frames are remembered as they are.
         """
         known = self._objects[object_id]
-        known.memory.tracked.clear()
-        known.sightings.clear()
-        for mask in masks:
-            if mask.frame not in known.prompted:
-                self._recall.accept(known, mask)
+        self._recall.restart(known, [mask for mask in masks if mask.frame not in known.prompted])
 
     @torch.inference_mode()
     def step(
