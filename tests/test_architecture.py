@@ -13,7 +13,8 @@ CORE = {"model", "predictors", "prompts"}
 
 #: What each room may import, of our own and of the libraries that not every room may.
 ALLOWED = {
-    "__init__": CORE | {"downloads", "meta", "session"},
+    "__init__": CORE
+    | {"divisions", "downloads", "meta", "quality", "session", "tracks", "volumes"},
     "model": {"model"},
     "prompts": set(),
     "predictors": CORE,

@@ -1,7 +1,8 @@
-"""Stacks from files, results as files: labels as TIFF, overlays as pictures and animations."""
+"""Stacks from files, results as files: labels as TIFF, tables as CSV, overlays as pictures."""
 
 from __future__ import annotations
 
+import csv
 import errno
 import math
 import mmap
@@ -115,6 +116,16 @@ def save_stack(path: Path, stack: np.ndarray) -> None:
     """Write images or labels as a compressed TIFF."""
     # Said outright: three or four frames would be taken for colour.
     tifffile.imwrite(path, stack, photometric="minisblack", compression="zlib")
+
+
+def save_table(path: Path, table: np.ndarray) -> None:
+    """Write a structured array (N,) as a CSV, a column a field; NaN is left empty."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.dtype.names or ())
+        for row in table:
+            # As the array prints them: a float32 of 0.9 is not 0.8999999761581421.
+            writer.writerow(["" if value != value else str(value) for value in row])
 
 
 class LabelFile:

@@ -177,8 +177,8 @@ class Run:
         born: list[int] = []
         for one in masks.objects:
             known = self._work.objects.get(one.object_id)
-            # What the user said of a later frame is that it is still one.
-            lasts = known and any(f > masks.frame for f in (*known.prompts, *known.locked))
+            # What the user said of this frame or a later one is that it is still one.
+            lasts = known and any(f >= masks.frame for f in (*known.prompts, *known.locked))
             if lasts or one.object_id not in divided:
                 shown.append(one)
                 continue
