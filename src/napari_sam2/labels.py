@@ -108,11 +108,12 @@ def mask_prompts(frame: int, labels: ArrayLike) -> dict[int, MaskPrompt]:
     if not image.size or image.min() < 0:
         raise ValueError("Labels are 0 for background and count from 1; some are negative.")
     places = image.astype(np.intp, copy=False)
-    numbers: np.ndarray = np.arange(1, int(places.max()) + 1)
-    if len(numbers) > image.size:  # a place is found for each number up to the highest
+    if places.max() > image.size:  # a place is found for each number up to the highest
         numbers, places = np.unique(image, return_inverse=True)
         first = int(numbers[0] == 0)
         numbers, places = numbers[first:], places.reshape(image.shape) + 1 - first
+    else:
+        numbers = np.arange(1, int(places.max()) + 1)
     found = {}
     for number, region in zip(numbers.tolist(), ndimage.find_objects(places), strict=True):
         if region is not None:

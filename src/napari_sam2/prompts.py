@@ -96,7 +96,8 @@ class MaskPrompt:
         if given.ndim != 2:
             raise ValueError(f"A mask prompt is one frame, (H, W); got shape {given.shape}.")
         height, width = given.shape if shape is None else shape
-        if origin[0] + given.shape[0] > height or origin[1] + given.shape[1] > width:
+        ends = origin[0] + given.shape[0], origin[1] + given.shape[1]
+        if min(origin) < 0 or ends[0] > height or ends[1] > width:
             raise ValueError(f"A mask {given.shape} at {origin} reaches beyond {height, width}.")
         given = given.astype(bool)
         row, column, last_row, last_column = bounding_box(given) or (0, 0, -1, -1)
