@@ -35,7 +35,7 @@ ALLOWED = {
     "demo": {"evaluation", "exports", "session", "training"},
     "vos": {"evaluation", "meta", "model", "predictors"},
     "cli": CORE
-    | {"cli", "demo", "downloads", "evaluation", "exports", "labels"}
+    | {"cli", "demo", "divisions", "downloads", "evaluation", "exports", "labels"}
     | {"meta", "napari", "session", "training", "vos"},
     "_layers": {"napari", "predictors", "prompts", "session"},
     "_sample_data": {"demo", "napari", "training"},
