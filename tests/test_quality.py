@@ -84,7 +84,7 @@ def test_far_frames_take_little_room():
     [
         pytest.param(square(1, 20, 20, iou=0.4), id="the model doubts it"),
         pytest.param(square(1, 20, 20, score=0.1), id="it may not be there"),
-        pytest.param(square(1, 20, 20, edge=16), id="it has grown"),
+        pytest.param(square(1, 16, 16, edge=16), id="it has grown"),
         pytest.param(square(1, 50, 80), id="it has jumped"),
         pytest.param(square(1, 0, 0, edge=0), id="it has vanished"),
     ],

@@ -370,6 +370,21 @@ def test_click_on_a_tracked_frame_corrects_it_and_what_follows(make_tracker):
         assert_same({2: after[frame][2]}, {2: before[frame][2]})
 
 
+@torch.inference_mode()
+def test_correction_forgets_what_was_tracked_around_it(make_tracker):
+    for clear, ages in ((True, [0, 0]), (False, [0, 0, 2, 3, 4])):
+        tracker = make_tracker(clear_around_prompts=clear)
+        prompt_several(tracker, [1])
+        follow(tracker, [1])
+        tracker.prompt(1, 4, [PointPrompt(4, 5, 5, positive=False)])
+
+        known = tracker._objects[1]
+        known.memory.tracked.pop(4, None)
+        attended = tracker._recall.attended(known, 5, known.window, reverse=False)
+
+        assert sorted(age for age, _ in attended.spatial) == ages
+
+
 def test_correction_out_of_reach_sets_out_from_the_mask_it_is_given(make_tracker, blobs):
     tracker = make_tracker()
     tracker.prompt(1, 0, [PointPrompt(0, 30, 40)])
