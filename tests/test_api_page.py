@@ -22,13 +22,20 @@ def test_public_name_has_an_entry(name):
 
 @pytest.mark.parametrize(
     "owner",
-    ["Session", "SAM2ImagePredictor", "SAM2AutomaticMaskGenerator", "SAM2VideoPredictor"],
+    [
+        "Session",
+        "StackSeries",
+        "SAM2ImagePredictor",
+        "SAM2AutomaticMaskGenerator",
+        "SAM2VideoPredictor",
+    ],
 )
 def test_public_methods_are_named(owner):
     kind = getattr(napari_sam2, owner)
     # Those that are for other rooms of the package, or the same in every class.
     others = {"from_pretrained", "embed", "decode", "enlarge", "device", "image_size"}
-    own = {name for name in vars(kind) if not name.startswith("_")} - others
+    kinds = [one for one in kind.__mro__ if one.__module__.startswith("napari_sam2")]
+    own = {name for one in kinds for name in vars(one) if not name.startswith("_")} - others
 
     assert own <= {entry.partition(".")[2] for entry, _ in ENTRIES}
 

@@ -13,21 +13,29 @@ CORE = {"model", "predictors", "prompts"}
 
 #: What each room may import, of our own and of the libraries that not every room may.
 ALLOWED = {
-    "__init__": CORE | {"downloads", "meta", "session"},
+    "__init__": CORE
+    | {"divisions", "downloads", "meta", "quality", "session", "tracks", "volumes"},
     "model": {"model"},
     "prompts": set(),
     "predictors": CORE,
     "meta": CORE | {"downloads", "meta"},
     "downloads": {"model", "pooch", "requests"},
-    "labels": {"predictors"},
-    "session": {"labels", "model", "predictors", "prompts"},
+    "labels": {"predictors", "prompts"},
+    "quality": {"prompts"},
+    "tracks": set(),
+    "divisions": {"prompts"},
+    "workspace": {"labels", "predictors", "prompts", "quality"},
+    "annotations": {"labels", "predictors", "prompts", "quality", "tracks", "workspace"},
+    "propagation": {"divisions", "model", "predictors", "prompts", "workspace"},
+    "session": CORE | {"annotations", "divisions", "labels", "propagation", "workspace"},
+    "volumes": {"predictors", "prompts", "session", "tracks"},
     "training": CORE | {"training"},
     "evaluation": CORE | {"evaluation"},
     "exports": {"predictors"},
     "demo": {"evaluation", "exports", "session", "training"},
     "vos": {"evaluation", "meta", "model", "predictors"},
     "cli": CORE
-    | {"cli", "demo", "downloads", "evaluation", "exports", "labels"}
+    | {"cli", "demo", "divisions", "downloads", "evaluation", "exports", "labels"}
     | {"meta", "napari", "session", "training", "vos"},
     "_layers": {"napari", "predictors", "prompts", "session"},
     "_sample_data": {"demo", "napari", "training"},

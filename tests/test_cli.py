@@ -121,6 +121,66 @@ def test_planes_of_a_volume_in_time_are_held(tmp_path, tiny, blobs):
     assert labels[:, 1].any()
 
 
+def test_track_begins_from_labels_and_writes_tables(tmp_path, tiny, stack, blobs, capsys):
+    labels, out = tmp_path / "cells.tif", tmp_path / "labels.tif"
+    tifffile.imwrite(labels, blobs[1][2] * 3)
+    tracks, quality = tmp_path / "tracks.csv", tmp_path / "quality.csv"
+
+    command = ["track", str(stack), "--labels", str(labels), "--labels-frame", "2"]
+    tables = ["--tracks", str(tracks), "--quality", str(quality)]
+    assert main([*command, "--out", str(out), *tables, "--stop-after-empty", "3", *tiny]) == 0
+
+    assert set(np.unique(tifffile.imread(out))) == {0, 3, 6}
+    assert np.array_equal(tifffile.imread(out)[2], blobs[1][2] * 3)
+    with quality.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["object"], row["frame"]) for row in rows] == [
+        (i, str(f)) for i in "36" for f in range(8)
+    ]
+    with tracks.open(newline="") as file:
+        begun = [row for row in csv.DictReader(file) if row["frame"] == "2.0"]
+    assert [(row["object"], row["row"], row["parent"]) for row in begun] == [
+        ("3", "34.0", "0"),
+        ("6", "60.0", "0"),
+    ]
+    assert f"Tracks: {tracks}\nQuality: {quality}" in capsys.readouterr().out
+
+
+def test_labels_of_a_stack_and_points_go_together(tmp_path, tiny, stack, blobs):
+    labels, out = tmp_path / "cells.tif", tmp_path / "labels.tif"
+    sparse = np.where(np.isin(np.arange(8), [0, 5])[:, None, None], blobs[1], 0)
+    tifffile.imwrite(labels, sparse, photometric="minisblack")
+    points = write(tmp_path / "p.csv", "object,frame,row,column\nnew,1,80,20\n2,7,60,70\n")
+
+    given = ["--labels", str(labels), "--points", str(points)]
+    assert main(["track", str(stack), *given, "--out", str(out), *tiny]) == 0
+
+    found = tifffile.imread(out)
+    assert set(np.unique(found)) == {0, 1, 2, 3}
+    assert all((found[frame] == 1).sum() == (blobs[1][frame] == 1).sum() for frame in (0, 5))
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ([], "give --points, --labels or both"),
+        (["--labels", "small.tif"], r"shape \(96, 128\) here.*\(8, 96, 128\); got \(5, 6\)"),
+        (["--labels", "small.tif", "--tracks", "nowhere/t.csv"], "no folder nowhere"),
+        (["--labels", "small.tif", "--quality", "small.tif"], "would overwrite small.tif"),
+        (["--labels", "small.tif", "--quality", "out.tif"], "would overwrite out.tif"),
+    ],
+)
+def test_track_that_could_not_end_well_does_not_begin(
+    options, message, tmp_path, tiny, stack, capsys, monkeypatch
+):
+    monkeypatch.chdir(tmp_path)
+    tifffile.imwrite("small.tif", np.ones((5, 6), np.uint8))
+
+    assert main(["track", str(stack), "--out", "out.tif", *options, *tiny]) == 2
+    assert re.search(message, capsys.readouterr().err)
+    assert not (tmp_path / "out.tif").exists()
+
+
 @pytest.mark.parametrize("held", ["1", "z=1", "1=x"])
 def test_held_plane_that_is_not_numbers_says_how(held, capsys):
     with pytest.raises(SystemExit):

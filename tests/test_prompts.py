@@ -111,3 +111,45 @@ def test_best_candidate_is_the_first():
     first, second = (object_mask(1, (0, 0), [[x]]) for x in (1, 2))
 
     assert Candidates(0, (1, 1), (first, second)).best is first
+
+
+def test_mask_is_kept_as_the_box_that_holds_it():
+    mask = np.zeros((2000, 3000))
+    mask[1200:1210, 40:60] = mask[1215, 70] = 3
+    prompt = MaskPrompt(4, mask)
+
+    assert (prompt.origin, prompt.part.shape, prompt.box) == (
+        (1200, 40),
+        (16, 31),
+        (1200, 40, 1215, 70),
+    )
+    assert prompt.part.base is None
+    assert np.array_equal(prompt.mask, mask > 0)
+    assert prompt == MaskPrompt(4, mask[1195:1230, 30:80], (1195, 30), (2000, 3000))
+
+
+def test_empty_mask_has_no_box():
+    prompt = MaskPrompt(0, np.zeros((4, 5)))
+
+    assert prompt.box is None
+    assert prompt.mask.shape == prompt.shape == (4, 5)
+    assert ObjectMask.given(1, prompt).area == 0
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        MaskPrompt(1, np.eye(3)),
+        MaskPrompt(0, np.eye(3), (1, 0), (5, 5)),
+        MaskPrompt(0, np.eye(3), (0, 0), (5, 6)),
+        MaskPrompt(0, np.ones((3, 3)), (0, 0), (5, 5)),
+    ],
+)
+def test_masks_differ_by_frame_place_shape_and_pixels(other):
+    assert MaskPrompt(0, np.eye(3), (0, 0), (5, 5)) != other
+
+
+@pytest.mark.parametrize("origin", [(3, 0), (0, -1)])
+def test_part_that_reaches_beyond_the_frame_is_refused(origin):
+    with pytest.raises(ValueError, match="reaches beyond"):
+        MaskPrompt(0, np.ones((3, 3)), origin, (5, 5))

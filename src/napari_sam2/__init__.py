@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_sam2.divisions import DivisionRule
     from napari_sam2.downloads import DownloadError, download_weights
     from napari_sam2.model.checkpoint import CheckpointError, load_model
     from napari_sam2.model.config import SAM2Config, config_names, load_config
@@ -37,9 +38,13 @@ if TYPE_CHECKING:
         ObjectMask,
         PointPrompt,
     )
+    from napari_sam2.quality import QualityTable
     from napari_sam2.session import Session, Settings
+    from napari_sam2.tracks import Tracks
+    from napari_sam2.volumes import SeriesStep, StackSeries
 
 _HOMES = {
+    "DivisionRule": "divisions",
     "DownloadError": "downloads",
     "download_weights": "downloads",
     "CheckpointError": "model.checkpoint",
@@ -68,8 +73,12 @@ _HOMES = {
     "MaskPrompt": "prompts",
     "ObjectMask": "prompts",
     "PointPrompt": "prompts",
+    "QualityTable": "quality",
     "Session": "session",
     "Settings": "session",
+    "Tracks": "tracks",
+    "SeriesStep": "volumes",
+    "StackSeries": "volumes",
 }
 
 __all__ = [
@@ -78,6 +87,7 @@ __all__ = [
     "Candidates",
     "CheckpointError",
     "DeviceMemoryError",
+    "DivisionRule",
     "DownloadError",
     "FrameError",
     "FrameMasks",
@@ -86,14 +96,18 @@ __all__ = [
     "MaskPrompt",
     "ObjectMask",
     "PointPrompt",
+    "QualityTable",
     "SAM2AutomaticMaskGenerator",
     "SAM2Config",
     "SAM2ImagePredictor",
     "SAM2VideoPredictor",
+    "SeriesStep",
     "Session",
     "Settings",
+    "StackSeries",
     "Tracker",
     "TrackerOptions",
+    "Tracks",
     "View",
     "build_sam2",
     "build_sam2_hf",

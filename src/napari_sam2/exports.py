@@ -1,7 +1,8 @@
-"""Stacks from files, results as files: labels as TIFF, overlays as pictures and animations."""
+"""Stacks from files, results as files: labels as TIFF, tables as CSV, overlays as pictures."""
 
 from __future__ import annotations
 
+import csv
 import errno
 import math
 import mmap
@@ -117,6 +118,16 @@ def save_stack(path: Path, stack: np.ndarray) -> None:
     tifffile.imwrite(path, stack, photometric="minisblack", compression="zlib")
 
 
+def save_table(path: Path, table: np.ndarray) -> None:
+    """Write a structured array (N,) as a CSV, a column a field; NaN is left empty."""
+    with path.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(table.dtype.names or ())
+        for row in table:
+            # As the array prints them: a float32 of 0.9 is not 0.8999999761581421.
+            writer.writerow(["" if value != value else str(value) for value in row])
+
+
 class LabelFile:
     """Labels in a TIFF, read and written in parts, in constant memory.
 
@@ -223,14 +234,31 @@ def check_label_path(path: Path, sources: Iterable[Path]) -> None:
     """
     if path.suffix.lower() not in LABEL_SUFFIXES:
         raise ValueError(f"Labels are written as TIFF; give a name that ends in .tif, not {path}.")
+    check_target(path, sources)
+    check_target(partial_path(path), sources)
+
+
+def check_target(path: Path, sources: Iterable[Path]) -> None:
+    """Refuse a file that cannot be written, or is one of those that are read.
+
+    Parameters
+    ----------
+    path : Path
+    sources : iterable of Path
+        Files and folders that are read.
+
+    Raises
+    ------
+    ValueError
+        The message says what to give instead.
+    """
     if not path.parent.is_dir():
         raise ValueError(f"There is no folder {path.parent} to write {path.name} into.")
     if path.is_dir():
         raise ValueError(f"{path} is a folder; give the name of a file to write.")
-    for target in (path, partial_path(path)):
-        for source in sources:
-            if target.exists() and source.exists() and target.samefile(source):
-                raise ValueError(f"Writing {path} would overwrite {source}; give another name.")
+    for source in sources:
+        if path == source or (path.exists() and source.exists() and path.samefile(source)):
+            raise ValueError(f"Writing {path} would overwrite {source}; give another name.")
 
 
 def _make_labels(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> int:

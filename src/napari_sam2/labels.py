@@ -5,9 +5,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from scipy import ndimage
+
+from napari_sam2.prompts import MaskPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Collection
+
+    from numpy.typing import ArrayLike
 
     from napari_sam2.predictors.frames import FrameSource
 
@@ -54,6 +59,13 @@ class StackLabels:
         found: np.ndarray = np.asarray(self.array[self._source.index(frame)]) == object_id
         return found
 
+    def masks(self, frame: int, ids: Collection[int]) -> dict[int, MaskPrompt]:
+        """Give some objects on a frame; empty ones where they are not."""
+        plane = np.asarray(self.array[self._source.index(frame)])
+        wanted = np.isin(plane, np.array(sorted(ids), dtype=plane.dtype))
+        found = mask_prompts(frame, np.where(wanted, plane, 0))
+        return {i: found.get(i) or MaskPrompt(frame, np.zeros_like(wanted)) for i in ids}
+
     def write(self, frame: int, ids: Collection[int], found: np.ndarray | None) -> None:
         """Replace objects on a frame; pixels of all others stay theirs.
 
@@ -73,6 +85,42 @@ class StackLabels:
             free = (plane == 0) & np.isin(found, wanted)
             plane[free] = found[free]
         self.array[index] = plane
+
+
+def mask_prompts(frame: int, labels: ArrayLike) -> dict[int, MaskPrompt]:
+    """Make a mask of each object in labels, by its number in them; 0 is background.
+
+    Parameters
+    ----------
+    frame : int
+    labels : array-like, shape (H, W), integers
+
+    Raises
+    ------
+    ValueError
+        If they are not two-dimensional, not integers, or negative somewhere.
+    """
+    image = np.asarray(labels)
+    if image.ndim != 2 or image.dtype.kind not in "iub":
+        raise ValueError(
+            f"Labels of one frame are integers, (H, W); got {image.dtype} of shape {image.shape}."
+        )
+    if not image.size or image.min() < 0:
+        raise ValueError("Labels are 0 for background and count from 1; some are negative.")
+    places = image.astype(np.intp, copy=False)
+    if places.max() > image.size:  # a place is found for each number up to the highest
+        numbers, places = np.unique(image, return_inverse=True)
+        first = int(numbers[0] == 0)
+        numbers, places = numbers[first:], places.reshape(image.shape) + 1 - first
+    else:
+        numbers = np.arange(1, int(places.max()) + 1)
+    found = {}
+    for number, region in zip(numbers.tolist(), ndimage.find_objects(places), strict=True):
+        if region is not None:
+            part = image[region] == number
+            origin = region[0].start, region[1].start
+            found[number] = MaskPrompt(frame, part, origin, (image.shape[0], image.shape[1]))
+    return found
 
 
 def _check(array: Any, shape: tuple[int, ...]) -> None:

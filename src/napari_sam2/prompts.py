@@ -62,23 +62,72 @@ class BoxPrompt:
             object.__setattr__(self, high, max(a, b))
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False, init=False)
 class MaskPrompt:
-    """The object's mask on one frame, taken as it is. An empty one says it is not there."""
+    """The object's mask on one frame, taken as it is. An empty one says it is not there.
+
+    Only the box of pixels that holds the object is kept: a thousand objects of a large frame
+    take the room of one frame, not of a thousand.
+
+    Parameters
+    ----------
+    frame : int
+    mask : array-like, shape (H, W) or (h, w)
+        Anything but 0 is the object.
+    origin : tuple of int
+        (row, column) in the frame of the first pixel of `mask`, where it is a part of it.
+    shape : tuple of int, optional
+        (H, W) of the frame, where `mask` is a part of it.
+    """
 
     frame: int
-    mask: np.ndarray  #: (H, W), bool
+    shape: tuple[int, int]  #: (H, W) of the frame
+    origin: tuple[int, int]  #: (row, column) of the first pixel of `part` in the frame
+    part: np.ndarray  #: (h, w), bool, without empty edges; (0, 0) where there is no object
 
-    def __post_init__(self) -> None:
-        mask = np.asarray(self.mask)
-        if mask.ndim != 2:
-            raise ValueError(f"A mask prompt is one frame, (H, W); got shape {mask.shape}.")
-        object.__setattr__(self, "mask", mask.astype(bool))
+    def __init__(
+        self,
+        frame: int,
+        mask: ArrayLike,
+        origin: tuple[int, int] = (0, 0),
+        shape: tuple[int, int] | None = None,
+    ) -> None:
+        given = np.asarray(mask)
+        if given.ndim != 2:
+            raise ValueError(f"A mask prompt is one frame, (H, W); got shape {given.shape}.")
+        height, width = given.shape if shape is None else shape
+        ends = origin[0] + given.shape[0], origin[1] + given.shape[1]
+        if min(origin) < 0 or ends[0] > height or ends[1] > width:
+            raise ValueError(f"A mask {given.shape} at {origin} reaches beyond {height, width}.")
+        given = given.astype(bool)
+        row, column, last_row, last_column = bounding_box(given) or (0, 0, -1, -1)
+        part = given[row : last_row + 1, column : last_column + 1].copy()
+        first = (origin[0] + row, origin[1] + column) if part.size else (0, 0)
+        values = {"frame": frame, "shape": (height, width), "origin": first, "part": part}
+        for name, value in values.items():
+            object.__setattr__(self, name, value)
+
+    @property
+    def mask(self) -> np.ndarray:
+        """The mask on the whole frame; bool, (H, W), made anew each time."""
+        mask = np.zeros(self.shape, dtype=bool)
+        (row, column), (height, width) = self.origin, self.part.shape
+        mask[row : row + height, column : column + width] = self.part
+        return mask
+
+    @property
+    def box(self) -> tuple[int, int, int, int] | None:
+        """Row0, column0, row1, column1 of the outermost pixels; None where there are none."""
+        if not self.part.size:
+            return None
+        (row, column), (height, width) = self.origin, self.part.shape
+        return row, column, row + height - 1, column + width - 1
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, MaskPrompt):
             return NotImplemented
-        return self.frame == other.frame and np.array_equal(self.mask, other.mask)
+        same_place = self.frame == other.frame and self.origin == other.origin
+        return same_place and self.shape == other.shape and np.array_equal(self.part, other.part)
 
     __hash__ = None  # type: ignore[assignment]
 
@@ -97,16 +146,11 @@ class ObjectMask:
     object_score: float  #: logit; > 0 where the object is on the frame
 
     @classmethod
-    def given(cls, object_id: int, mask: np.ndarray) -> ObjectMask:
-        """Make one out of a mask that is known to be true; bool, (H, W)."""
-        box = bounding_box(mask)
-        if box is None:
-            nothing = np.zeros((0, 0), dtype=np.float16)
-            return cls(object_id, (0, 0), nothing, 1.0, -CERTAIN)
-        row0, column0, row1, column1 = box
-        part = mask[row0 : row1 + 1, column0 : column1 + 1]
-        logits = np.where(part, CERTAIN, -CERTAIN).astype(np.float16)
-        return cls(object_id, (row0, column0), logits, 1.0, CERTAIN)
+    def given(cls, object_id: int, prompt: MaskPrompt) -> ObjectMask:
+        """Make one out of a mask that is known to be true."""
+        logits = np.where(prompt.part, CERTAIN, -CERTAIN).astype(np.float16)
+        score = CERTAIN if prompt.part.size else -CERTAIN
+        return cls(object_id, prompt.origin, logits, 1.0, score)
 
     @property
     def region(self) -> tuple[slice, slice]:

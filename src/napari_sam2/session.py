@@ -3,38 +3,30 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
-from threading import RLock
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
+from napari_sam2.annotations import Annotations
 from napari_sam2.labels import StackLabels
 from napari_sam2.model.config import EMBEDDED_MODEL
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
-from napari_sam2.predictors.objects import check_prompt
-from napari_sam2.predictors.passes import Direction, Pass, plan_passes
 from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
-from napari_sam2.prompts import (
-    BoxPrompt,
-    Candidates,
-    FrameMasks,
-    MaskPrompt,
-    Prompt,
-    box_prompt,
-    point_prompts,
-)
+from napari_sam2.prompts import Candidates, FrameMasks
+from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
+from napari_sam2.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Sequence
+    from collections.abc import Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
-    from numpy.typing import ArrayLike as Numbers
+    import numpy as np
 
+    from napari_sam2.divisions import DivisionRule
     from napari_sam2.predictors import SAM2
     from napari_sam2.predictors.frames import ArrayLike
+    from napari_sam2.predictors.passes import Direction, Plan
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,16 +40,7 @@ class Settings:
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
 
 
-@dataclass(slots=True)
-class SessionObject:
-    """One object to find: a name, and its prompts on each frame."""
-
-    name: str
-    prompts: dict[int, tuple[Prompt, ...]] = field(default_factory=dict)
-    frames: set[int] = field(default_factory=set)  #: frames with a result in the labels
-
-
-class Session:
+class Session(Annotations):
     """Objects in a stack: prompt them on some frames, have them in every frame.
 
     Positions are (row, column) in the stack's own pixels, pixel centres at integers.
@@ -106,171 +89,15 @@ class Session:
     ) -> None:
         self.settings = settings = settings or Settings()
         view = view or View()
-        self.source = FrameSource(data, view if axis is None else replace(view, axis=axis))
-        self._labels = StackLabels(self.source, labels)
-        # Ids are never used again, lest an answer meant for one object goes to another.
-        self._highest_id = 0
-        self._labels_numbered = labels is None  # whether theirs are below the highest id
+        source = FrameSource(data, view if axis is None else replace(view, axis=axis))
+        stack_labels = StackLabels(source, labels)
         device = choose_device(settings.device)
-        precision = choose_precision(settings.precision, device)
+        self._precision = choose_precision(settings.precision, device)
         self.model = load_model(
             model, settings.checkpoint, device=device, compiled=settings.compile
         )
-        self.objects: dict[int, SessionObject] = {}
-        self._tracker = Tracker(
-            self.model,
-            self.source,
-            precision=precision,
-            options=settings.tracker,
-            found=self._found,
-        )
-        # A preview may be wanted while frames are being tracked in another thread.
-        self._lock = RLock()
-
-    @property
-    def labels(self) -> Any:
-        """Every object where it was found: integers, the stack's shape without colour."""
-        return self._labels.array
-
-    @property
-    def n_frames(self) -> int:
-        """How many frames there are."""
-        return self.source.n_frames
-
-    def add_object(self, name: str = "", object_id: int | None = None) -> int:
-        """Begin a new object.
-
-        Parameters
-        ----------
-        name : str
-            Shown to the user.
-        object_id : int, optional
-            The value it has in the labels; the next one never used unless given. What the
-            labels hold of it already is replaced on each frame where it is found.
-
-        Returns
-        -------
-        int
-            Its id.
-        """
-        with self._lock:
-            if object_id is None:
-                object_id = self._next_id()
-            if object_id in self.objects:
-                raise ValueError(f"There is an object {object_id} already.")
-            if not 0 < object_id <= self._labels.largest_id:
-                raise ValueError(
-                    f"Labels of type {self.labels.dtype} have no room for {object_id}."
-                )
-            self._highest_id = max(self._highest_id, object_id)
-            self.objects[object_id] = SessionObject(name or f"object {object_id}")
-            return object_id
-
-    def take_over(self, earlier: Session) -> None:
-        """Go on with the objects of a session of the same data, and what was found of them.
-
-        For another model, or another contrast; the labels are to be the same. Prompts are
-        answered anew.
-        """
-        with earlier._lock, self._lock:
-            for object_id, known in earlier.objects.items():
-                self.add_object(known.name, object_id)
-                self.objects[object_id] = replace(known, prompts={}, frames=set(known.frames))
-                self._tracker.mark_tracked(object_id, earlier._tracker.followed_frames(object_id))
-                for frame, prompts in known.prompts.items():
-                    self.set_prompts(object_id, frame, prompts)
-            self._highest_id = max(self._highest_id, earlier._highest_id)
-            self._labels_numbered |= earlier._labels_numbered
-
-    def remove_object(self, object_id: int) -> None:
-        """Forget an object, and take it out of the labels."""
-        with self._lock:
-            known = self._known(object_id)
-            self._tracker.remove(object_id)
-            for frame in known.frames:
-                self._labels.write(frame, {object_id}, None)
-            del self.objects[object_id]
-
-    def add_points(
-        self,
-        object_id: int,
-        frame: int,
-        points: Numbers,
-        positive: Sequence[bool] | None = None,
-    ) -> None:
-        """Click on an object, or beside it.
-
-        Parameters
-        ----------
-        object_id : int
-        frame : int
-        points : array-like, shape (N, 2) or (2,)
-            (row, column).
-        positive : sequence of bool, optional
-            Whether each point is on the object; all are unless given.
-        """
-        clicks = point_prompts(frame, points, positive)
-        self.set_prompts(object_id, frame, (*self.prompts(object_id, frame), *clicks))
-
-    def add_box(self, object_id: int, frame: int, box: Numbers) -> None:
-        """Draw a box around an object; it replaces an earlier box on the frame.
-
-        Parameters
-        ----------
-        box : array-like, shape (4,)
-            (row0, column0, row1, column1), the centres of the corner pixels.
-        """
-        drawn = box_prompt(frame, box)
-        others = (p for p in self.prompts(object_id, frame) if not isinstance(p, BoxPrompt))
-        self.set_prompts(object_id, frame, (drawn, *others))
-
-    def add_mask(self, object_id: int, frame: int, mask: Numbers) -> None:
-        """Give an object's mask on a frame; it replaces the frame's other prompts.
-
-        Parameters
-        ----------
-        mask : array-like, shape (H, W)
-            Anything but 0 is the object. All 0 says that it is not on the frame.
-        """
-        self.set_prompts(object_id, frame, (MaskPrompt(frame, np.asarray(mask) != 0),))
-
-    def prompts(self, object_id: int, frame: int) -> tuple[Prompt, ...]:
-        """Give an object's prompts on a frame."""
-        return self._known(object_id).prompts.get(frame, ())
-
-    def set_prompts(self, object_id: int, frame: int, prompts: Iterable[Prompt]) -> bool:
-        """Replace an object's prompts on a frame; none clears it.
-
-        Returns
-        -------
-        bool
-            Whether this changed anything.
-
-        Raises
-        ------
-        ValueError
-            If a prompt lies outside the frame, or belongs to another one.
-        """
-        prompts = tuple(prompts)
-        self.source.index(frame)
-        for prompt in prompts:
-            check_prompt(prompt, frame, self.source.shape)
-        with self._lock:
-            known = self._known(object_id)
-            if prompts == known.prompts.get(frame, ()):
-                return False
-            if prompts:
-                known.prompts[frame] = prompts
-            else:
-                known.prompts.pop(frame, None)
-                self._tracker.clear(object_id, frame)
-            return True
-
-    def clear_prompts(self, object_id: int, frame: int | None = None) -> None:
-        """Remove an object's prompts from one frame, or from all."""
-        frames = list(self._known(object_id).prompts) if frame is None else [frame]
-        for one in frames:
-            self.set_prompts(object_id, one, ())
+        tracker = self._new_tracker(source)
+        super().__init__(Workspace(source, stack_labels, tracker, is_empty=labels is None))
 
     def segment(self, object_id: int, frame: int) -> Candidates:
         """Find an object on a frame where it is prompted.
@@ -287,15 +114,15 @@ class Session:
         ValueError
             If the frame has no prompts, or they contradict each other.
         """
-        with self._lock:
-            prompts, earlier = self.prompts(object_id, frame), self._found(object_id, frame)
-            return self._tracker.prompt(object_id, frame, prompts, earlier)
+        with self._work.lock:
+            prompts, earlier = self.prompts(object_id, frame), self._work.found(object_id, frame)
+            return self._work.tracker.prompt(object_id, frame, prompts, earlier)
 
     def accept(self, candidates: Candidates) -> None:
         """Write the best of `candidates` to the labels."""
         masks = FrameMasks(candidates.frame, candidates.shape, (candidates.best,))
-        with self._lock:
-            self._write(masks)
+        with self._work.lock:
+            self._work.write(masks)
 
     def propagate(
         self,
@@ -303,11 +130,19 @@ class Session:
         start: int = 0,
         stop: int | None = None,
         objects: Iterable[int] | None = None,
+        *,
+        stop_after_empty: int | None = None,
+        divisions: DivisionRule | None = None,
     ) -> Generator[FrameMasks, None, None]:
         """Follow objects from where they are prompted, and write them to the labels.
 
         A generator: each step is one frame, already written when it is given. Stop asking
-        to cancel; what was done stays.
+        to cancel; what was done stays, and a later run with its first frame as `start` goes
+        on as if it had not been interrupted.
+
+        An object with new prompts on several frames attends to them all: they are answered
+        first, a step a frame. Frames on which an object is locked keep what is there, and it
+        is followed from them; see `lock`.
 
         Parameters
         ----------
@@ -318,6 +153,13 @@ class Session:
             Frames from `start` up to but not including `stop`; all unless given.
         objects : iterable of int, optional
             Which objects; all that have prompts unless given. Others stay as they are.
+        stop_after_empty : int, optional
+            An object that is not there on as many frames in a row is looked for no further in
+            this direction, until its next prompted frame, and earlier results of it are taken
+            out of the labels. Unless given, one that is hidden is waited for to the end.
+        divisions : DivisionRule, optional
+            Watch for objects that divide, going forward: each ends, and two new objects are
+            followed from there; see `divide`. Unless given, nothing divides.
 
         Yields
         ------
@@ -328,7 +170,9 @@ class Session:
         ValueError
             If there is nothing to follow.
         """
-        return self._propagate(self.plan(direction, start, stop, objects))
+        plan = self.plan(direction, start, stop, objects)
+        rules = Rules(stop_after_empty=stop_after_empty, divisions=divisions)
+        return Run(self._work, rules).steps(plan)
 
     def plan(
         self,
@@ -336,72 +180,107 @@ class Session:
         start: int = 0,
         stop: int | None = None,
         objects: Iterable[int] | None = None,
-    ) -> tuple[Pass, ...]:
+    ) -> Plan:
         """Say which frames `propagate` would visit, and for which objects.
 
-        Parameters and errors are those of `propagate`.
+        Parameters and errors are those of `propagate`. There are as many steps as there are
+        ``frames`` in all parts of the plan.
         """
         stop = self.n_frames if stop is None else stop
         if not 0 <= start < stop <= self.n_frames:
             raise ValueError(
                 f"Cannot go from frame {start} to {stop} in a stack of {self.n_frames} frames."
             )
-        ids = list(self.objects) if objects is None else list(objects)
-        prompted = {i: list(known.prompts) for i in ids if (known := self._known(i)).prompts}
-        if not prompted:
-            raise ValueError("Nothing to follow: add a point, a box or a mask first.")
-        passes = plan_passes(prompted, direction, start, stop)
-        if not any(one.frames for one in passes):
-            raise ValueError(
-                f"Nothing to follow {direction} in frames {start} to {stop - 1}: the objects are "
-                f"prompted on frames {sorted(set().union(*prompted.values()))}."
-            )
-        return passes
+        with self._work.lock:
+            return plan_run(self._work, direction, range(start, stop), objects)
 
-    def _propagate(self, passes: Sequence[Pass]) -> Generator[FrameMasks, None, None]:
-        with self._lock:
-            known = {i: self.objects[i] for i in passes[0].begins if i in self.objects}
-            prompted = sorted((frame, i) for i, one in known.items() for frame in one.prompts)
-        for frame, object_id in prompted:  # by frame: each is encoded once
-            with self._lock:
-                # Either may have been taken away since the lock was last held.
-                if object_id in self.objects and (prompts := self.prompts(object_id, frame)):
-                    earlier = self._found(object_id, frame)
-                    self._tracker.answer(object_id, frame, prompts, earlier)
-        for one in passes:
-            with self._tracker.reading_ahead(one.frames):
-                yield from self._visit(one)
+    def correct(
+        self, object_id: int, frame: int, *, stop_after_empty: int | None = None
+    ) -> Generator[FrameMasks, None, None]:
+        """Follow one object again from a frame with new prompts, and nothing else.
 
-    def _visit(self, one: Pass) -> Generator[FrameMasks, None, None]:
-        steps = self._tracker.track(one.visits(), reverse=one.reverse)
-        while True:
-            # Held for one frame at a time, never while the caller has it.
-            with self._lock:
-                masks = next(steps, None)
-                if masks is None:
-                    return
-                self._write(masks)
-            yield masks
+        Forward and backward, each as far as the next locked frame of the object. What is
+        remembered of it around the frame is forgotten first; results of all other objects,
+        and of this one from the locked frames on, stay bit for bit.
 
-    def _write(self, masks: FrameMasks) -> None:
-        ids = set(masks.object_ids) & self.objects.keys()
-        self._labels.write(masks.frame, ids, masks.labels(self.labels.dtype))
-        for object_id in ids:
-            self.objects[object_id].frames.add(masks.frame)
+        Parameters
+        ----------
+        object_id : int
+        frame : int
+            With prompts of the object.
+        stop_after_empty : int, optional
+            As in `propagate`.
+
+        Yields
+        ------
+        FrameMasks
+            As from `propagate`.
+
+        Raises
+        ------
+        ValueError
+            If the frame has no prompts of the object, or is locked.
+        """
+        plan = self.plan_correction(object_id, frame)
+        return Run(self._work, Rules(stop_after_empty=stop_after_empty)).steps(plan)
+
+    def plan_correction(self, object_id: int, frame: int) -> Plan:
+        """Say which frames `correct` would visit; errors are the same."""
+        with self._work.lock:
+            return plan_correction_run(self._work, object_id, frame)
+
+    def take_over(self, earlier: Session) -> None:
+        """Go on with the objects of a session of the same data, and what was found of them.
+
+        For another model, or another contrast; the labels are to be the same. Prompts are
+        answered anew.
+        """
+        self._work.take_over(earlier._work)
+
+    def at(self, held: Mapping[int, int], axis: int | None = None) -> Session:
+        """Begin a session elsewhere in the same data: at another position, along another axis.
+
+        It has the same model, contrast and labels, and no number is given to objects of both;
+        objects and prompts are its own.
+
+        Parameters
+        ----------
+        held : mapping of int to int
+            The position on every axis that is neither played nor seen.
+        axis : int, optional
+            The axis to play through; the same unless given.
+        """
+        played = (self.source.axis or 0) if axis is None else axis
+        # The source has chosen a level of a pyramid already, and the model is compiled.
+        view = replace(
+            self.source.view,
+            axis=played,
+            held=held,
+            rgb=self.source.rgb,
+            contrast_limits=self.source.limits,
+            level=0,
+        )
+        settings = replace(self.settings, checkpoint=None, compile=False)
+        other = Session(
+            self.source.data, self.model, view=view, settings=settings, labels=self.labels
+        )
+        other._work.numbers = self._work.numbers
+        return other
+
+    def release(self) -> None:
+        """Let go of what is remembered of frames, to make room; prompts are answered anew."""
+        with self._work.lock:
+            fresh = self._new_tracker(self.source)
+            for object_id in self.objects:
+                fresh.mark_tracked(object_id, self._work.tracker.followed_frames(object_id))
+            self._work.tracker = fresh
+
+    def _new_tracker(self, source: FrameSource) -> Tracker:
+        options = self.settings.tracker
+        return Tracker(
+            self.model, source, precision=self._precision, options=options, found=self._found
+        )
 
     def _found(self, object_id: int, frame: int) -> np.ndarray | None:
-        """Give an object's mask in the labels, if it was found on the frame."""
-        if frame not in self._known(object_id).frames:
-            return None
-        return self._labels.mask(frame, object_id)
-
-    def _next_id(self) -> int:
-        if not self._labels_numbered:
-            self._highest_id = max(self._highest_id, self._labels.highest())
-            self._labels_numbered = True
-        return self._highest_id + 1
-
-    def _known(self, object_id: int) -> SessionObject:
-        if object_id not in self.objects:
-            raise ValueError(f"There is no object {object_id}; there are {sorted(self.objects)}.")
-        return self.objects[object_id]
+        """Give an object's mask in the labels, if it was found on a frame."""
+        return self._work.found(object_id, frame)

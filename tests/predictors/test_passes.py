@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from napari_sam2.predictors.passes import plan_passes
+from napari_sam2.predictors.passes import plan_answers, plan_correction, plan_passes
 
 prompted = st.dictionaries(st.integers(1, 5), st.lists(st.integers(0, 19), min_size=1), min_size=1)
 
@@ -46,3 +46,38 @@ def test_frames_outside_the_range_are_left_alone(prompts, start, length):
 def test_unknown_direction_is_an_error():
     with pytest.raises(ValueError, match="no direction 'sideways'"):
         plan_passes({1: [0]}, "sideways", 0, 3)
+
+
+@pytest.mark.parametrize(
+    ("locked", "frames"),
+    [
+        ((), [range(4, 10), range(3, -1, -1)]),
+        ((0, 2, 7, 9), [range(4, 7), range(3, 2, -1)]),
+        ((3, 5), [range(4, 5)]),
+    ],
+)
+def test_correction_goes_either_way_up_to_a_locked_frame(locked, frames):
+    passes = plan_correction(1, 4, locked, 10)
+
+    assert [one.frames for one in passes] == frames
+    assert visited(passes) == [(frame, 1) for part in frames for frame in part]
+
+
+@pytest.mark.parametrize(
+    ("unanswered", "expected"),
+    [
+        ({}, {}),
+        ({1: [2]}, {}),
+        ({1: [2, 6]}, {2: [1], 6: [1]}),
+        ({1: [6]}, {6: [1]}),
+        ({1: [2, 6], 2: [6]}, {2: [1], 6: [1, 2]}),
+        ({3: [0]}, {0: [3]}),
+    ],
+)
+def test_prompts_are_answered_first_but_for_one_that_a_pass_begins_with(unanswered, expected):
+    passes = plan_passes({1: [2, 6], 2: [2, 6], 3: [0]}, "forward", 1, 10)
+
+    answers = plan_answers(unanswered, passes, range(1, 10))
+
+    assert [one.objects for one in answers] == ([expected] if expected else [])
+    assert [one.frames for one in answers] == ([tuple(sorted(expected))] if expected else [])

@@ -35,6 +35,12 @@ def assert_same(one, other, tolerance=1e-4):
         torch.testing.assert_close(output.ious, other[key].ious, atol=tolerance, rtol=0)
 
 
+def lose(tracker, frame):
+    """Have the first object not found on a frame that it was tracked over."""
+    sightings = tracker._objects[1].sightings
+    sightings[frame] = sightings[frame]._replace(logits=torch.full((1, 1, 32, 32), -10.0))
+
+
 def prompt_several(tracker, ids):
     """Objects prompted on different frames and in every way."""
     rows, columns = np.mgrid[:96, :128]
@@ -79,7 +85,94 @@ def test_object_that_is_gone_is_waited_for_where_it_was_last(field):
     gone = torch.full((1, 1, 32, 32), -1024.0)
     known.sightings[5] = Sighting(aside, gone, torch.tensor([[-10.0]]))
 
-    assert field._recall.aim(known, 6) == aside != field.window(1, 0)
+    assert field._recall.aim(known, 6, reverse=False) == aside != field.window(1, 0)
+
+
+@pytest.mark.parametrize(("reverse", "expected"), [(False, CLOSE), (True, ASIDE)])
+def test_window_follows_what_was_just_passed_not_an_earlier_run(field, reverse, expected):
+    known = field._objects[1]
+    known.prompted.clear()
+    there = torch.full((1, 1, 32, 32), -8.0)
+    there[..., 12:20, 12:20] = 8.0
+    for frame, window in ((3, CLOSE), (5, Window(224, 304, 64, 64)), (7, ASIDE)):
+        known.sightings[frame] = Sighting(window, there, torch.tensor([[10.0]]))
+
+    assert field._recall.aim(known, 5, reverse=reverse) == expected
+
+
+def test_window_follows_a_correction(field):
+    rows, columns = np.mgrid[:300, :400]
+    follow(field, [1])
+    field.prompt(1, 4, [MaskPrompt(4, (rows - 200) ** 2 + (columns - 300) ** 2 < 400)])
+
+    field.step([1], 5)
+
+    window = field.window(1, 5)
+    assert window.row <= 180 < 220 <= window.row + window.height
+    assert window.column <= 280 < 320 <= window.column + window.width
+
+
+def test_click_where_the_object_was_lost_begins_anew(make_tracker):
+    lost, fresh = make_tracker(), make_tracker()
+    for tracker in (lost, fresh):
+        prompt_several(tracker, [1])
+        follow(tracker, [1])
+    lose(lost, 4)
+    fresh.remove(1)
+    clicks = [PointPrompt(4, 38, 40)]
+
+    found = [tracker.prompt(1, 4, clicks).best.logits for tracker in (lost, fresh)]
+
+    assert np.array_equal(*found)
+    assert lost.prompted_frames(1) == [0, 4]
+
+
+def test_negative_click_where_the_object_was_lost_is_understood(make_tracker):
+    tracker = make_tracker()
+    prompt_several(tracker, [1])
+    follow(tracker, [1])
+    lose(tracker, 4)
+
+    assert tracker.prompt(1, 4, [PointPrompt(4, 5, 5, positive=False)]).frame == 4
+
+
+def test_prompts_are_answered_whatever_their_order(make_tracker):
+    tracker = make_tracker()
+    beside, on = PointPrompt(0, 60, 90, positive=False), PointPrompt(0, 30, 40)
+    assert not tracker.is_answered(1, 0, [on])
+    tracker.prompt(1, 0, [beside, on])
+
+    assert tracker.is_answered(1, 0, [beside, on])
+    assert not tracker.is_answered(1, 0, [on])
+    assert not tracker.is_answered(1, 0, [on, PointPrompt(0, 1, 1)])
+    assert not tracker.is_answered(1, 1, [PointPrompt(1, 30, 40)])
+
+
+@torch.inference_mode()
+def test_masks_to_go_on_from_take_the_place_of_what_was_tracked(make_tracker, blobs):
+    tracker = make_tracker()
+    prompt_several(tracker, [1])
+    follow(tracker, [1], range(6))
+    masks = [MaskPrompt(frame, blobs[1][frame] == 1) for frame in (0, 3, 4)]
+
+    tracker.go_on_from(1, masks)
+    known = tracker._objects[1]
+    attended = tracker._recall.attended(known, 5, known.window, reverse=False)
+
+    assert known.memory.tracked.keys() == known.sightings.keys() == {3, 4}, "0 is prompted"
+    assert sorted(age for age, _ in attended.spatial) == [0, 1, 2]
+    assert torch.isfinite(tracker.step([1], 5)[1].logits).all()
+
+
+def test_object_that_was_absent_on_the_masks_is_waited_for_where_it_was_last(field):
+    before = field.window(1, 0)
+    follow(field, [1], range(3))
+    window = field._objects[1].window
+
+    field.go_on_from(1, [MaskPrompt(2, np.zeros((300, 400), bool))])
+
+    assert field._objects[1].sightings[2].window == window != field.windows.whole
+    assert before != field.windows.whole
 
 
 def test_whole_frames_are_looked_at_where_that_is_wanted(make_tracker):
@@ -275,6 +368,21 @@ def test_click_on_a_tracked_frame_corrects_it_and_what_follows(make_tracker):
     for frame in range(5, 8):
         assert not torch.equal(after[frame][1].logits, before[frame][1].logits)
         assert_same({2: after[frame][2]}, {2: before[frame][2]})
+
+
+@torch.inference_mode()
+def test_correction_forgets_what_was_tracked_around_it(make_tracker):
+    for clear, ages in ((True, [0, 0]), (False, [0, 0, 2, 3, 4])):
+        tracker = make_tracker(clear_around_prompts=clear)
+        prompt_several(tracker, [1])
+        follow(tracker, [1])
+        tracker.prompt(1, 4, [PointPrompt(4, 5, 5, positive=False)])
+
+        known = tracker._objects[1]
+        known.memory.tracked.pop(4, None)
+        attended = tracker._recall.attended(known, 5, known.window, reverse=False)
+
+        assert sorted(age for age, _ in attended.spatial) == ages
 
 
 def test_correction_out_of_reach_sets_out_from_the_mask_it_is_given(make_tracker, blobs):

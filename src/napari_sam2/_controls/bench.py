@@ -274,7 +274,7 @@ def _synchronise_prompts(made: _Made, task: Task, object_id: int, frame: int) ->
     known = made.session.prompts(object_id, frame)
     wanted = task.prompts.get(object_id, {}).get(frame, ())
     # No shape says that an object is not on a frame; what a script said so stays.
-    unseen = not wanted and all(isinstance(p, MaskPrompt) and not p.mask.any() for p in known)
+    unseen = not wanted and all(isinstance(p, MaskPrompt) and not p.part.size for p in known)
     if not unseen and not _alike(known, wanted):
         made.session.set_prompts(object_id, frame, wanted)
         (made.unanswered.add if wanted else made.unanswered.discard)((object_id, frame))

@@ -12,6 +12,7 @@ from napari_sam2.cli.prompt_table import PromptTable, read_prompts
 
 if TYPE_CHECKING:
     from napari_sam2.cli.compute import Commands
+    from napari_sam2.predictors.frames import ArrayLike
     from napari_sam2.session import Session
 
 
@@ -20,17 +21,31 @@ def add_command(commands: Commands) -> None:
     track = commands.add_parser(
         "track",
         parents=[compute_options()],
-        help="follow objects through a stack from points in a CSV",
+        help="follow objects through a stack from points in a CSV, or from labels",
     )
     track.add_argument("stack", type=Path, help="TIFF, npy, zarr or animation; (T, Y, X)")
     track.add_argument(
         "--points",
         type=Path,
-        required=True,
         help="CSV with columns frame,row,column and, if wanted, object (its number in the labels, "
         "or a name), positive (1 or 0), and row1,column1 where a row is a box",
     )
+    track.add_argument(
+        "--labels",
+        type=Path,
+        help="labels to begin from, beside the points or in their place: of one frame, or of the "
+        "stack, with objects on some of its frames; they keep their numbers",
+    )
+    track.add_argument(
+        "--labels-frame", type=int, default=0, help="the frame, where they are of one; else 0"
+    )
     track.add_argument("--out", type=Path, required=True, help="TIFF of labels to write")
+    track.add_argument(
+        "--tracks", type=Path, help="CSV of centroids to write, a line an object and frame"
+    )
+    track.add_argument(
+        "--quality", type=Path, help="CSV to write, of how sure each object is on each frame"
+    )
     track.add_argument("--axis", type=int, default=0, help="axis to play through")
     track.add_argument(
         "--hold",
@@ -44,6 +59,17 @@ def add_command(commands: Commands) -> None:
     track.add_argument("--direction", default="both", choices=["forward", "backward", "both"])
     track.add_argument("--start", type=int, default=0, help="first frame")
     track.add_argument("--stop", type=int, help="frame to stop before")
+    track.add_argument(
+        "--stop-after-empty",
+        type=int,
+        metavar="N",
+        help="look no further for an object that is not there on N frames in a row",
+    )
+    track.add_argument(
+        "--divisions",
+        action="store_true",
+        help="watch for objects that divide; their daughters are objects of their own",
+    )
     track.set_defaults(run=_track)
 
 
@@ -60,33 +86,90 @@ def _held(text: str) -> tuple[int, int]:
 def _track(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from napari_sam2.exports import check_label_path, label_file, read_stack
+    from napari_sam2.divisions import DivisionRule
+    from napari_sam2.exports import label_file, read_stack
     from napari_sam2.labels import LABEL_DTYPE
     from napari_sam2.predictors.frames import FrameSource, View
     from napari_sam2.session import Session
 
-    check_label_path(options.out, [options.stack, options.points])
-    stack, prompts = read_stack(options.stack), read_prompts(options.points)
+    _check_paths(options)
+    stack = read_stack(options.stack)
+    prompts = read_prompts(options.points) if options.points else {}
+    given = read_stack(options.labels) if options.labels else None
     model, view = chosen_model(options), View(axis=options.axis, held=dict(options.hold))
     shape = FrameSource(stack, view).label_shape
     with label_file(options.out, shape, LABEL_DTYPE) as labels:
         session = Session(stack, model, view=view, settings=chosen_settings(options), labels=labels)
+        if given is not None:
+            _add_labels(session, given, options.labels_frame)
         _add_objects(session, prompts)
         span = (options.direction, options.start, options.stop)
         total = sum(len(one.frames) for one in session.plan(*span))
-        for _ in tqdm(session.propagate(*span), total=total, unit="frame"):
+        steps = session.propagate(
+            *span,
+            stop_after_empty=options.stop_after_empty,
+            divisions=DivisionRule() if options.divisions else None,
+        )
+        for _ in tqdm(steps, total=total, unit="frame"):
             pass
+    _report(session, prompts, options)
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    """Refuse what would fail, or destroy something, at the end of a long run."""
+    from napari_sam2.exports import check_label_path, check_target
+
+    sources = [one for one in (options.stack, options.points, options.labels) if one]
+    if len(sources) == 1:
+        raise ValueError("Nothing to follow: give --points, --labels or both.")
+    check_label_path(options.out, sources)
+    for table in (options.tracks, options.quality):
+        if table:
+            check_target(table, [*sources, options.out])
+
+
+def _report(session: Session, prompts: PromptTable, options: argparse.Namespace) -> None:
+    from napari_sam2.exports import save_table
+
     for object_id, known in session.objects.items():
         if known.name in prompts:
             print(f"{known.name}: {object_id} in the labels")
-    print(f"{len(prompts)} objects in {session.n_frames} frames: {options.out}")
+        if known.parent is not None:
+            print(f"{object_id} comes from {known.parent}")
+    print(f"{len(session.objects)} objects in {session.n_frames} frames: {options.out}")
+    if options.tracks:
+        save_table(options.tracks, session.tracks().table())
+        print(f"Tracks: {options.tracks}")
+    if options.quality:
+        save_table(options.quality, session.quality.rows())
+        print(f"Quality: {options.quality}")
+
+
+def _add_labels(session: Session, labels: ArrayLike, frame: int) -> None:
+    """Begin the objects of labels of one frame, or of a stack."""
+    import numpy as np
+
+    source, shape = session.source, tuple(labels.shape)
+    if shape == source.shape:
+        session.add_labels(frame, labels[:])
+    elif shape == source.label_shape:
+        for one in range(source.n_frames):
+            if (plane := np.asarray(labels[source.index(one)])).any():
+                session.add_labels(one, plane)
+    else:
+        raise ValueError(
+            f"Labels of one frame have the shape {source.shape} here, and of the stack "
+            f"{source.label_shape}; got {shape}."
+        )
 
 
 def _add_objects(session: Session, prompts: PromptTable) -> None:
-    free = count(max((key for key in prompts if isinstance(key, int)), default=0) + 1)
+    numbers = [key for key in prompts if isinstance(key, int)]
+    free = count(max((*numbers, *session.objects), default=0) + 1)
     for key, by_frame in prompts.items():
-        name, number = ("", key) if isinstance(key, int) else (key, next(free))
-        object_id = session.add_object(name, number)
+        name, object_id = ("", key) if isinstance(key, int) else (key, next(free))
+        if object_id not in session.objects:  # the labels may have it
+            session.add_object(name, object_id)
         for frame, on_frame in by_frame.items():
             try:
                 session.set_prompts(object_id, frame, on_frame)

@@ -99,9 +99,15 @@ class TrackedObject:
         began = {frame for frame, one in self.prompted.items() if not one.corrects}
         return self.tracked - began
 
-    def nearest_sighting(self, frame: int) -> Sighting | None:
-        """Give what is known of the frame nearest to one: of two, the earlier."""
-        known = self.sightings | {f: one.sighting for f, one in self.prompted.items()}
+    def nearest_sighting(self, frame: int, *, reverse: bool) -> Sighting | None:
+        """Give what is known of the frame nearest to one: of two, the earlier.
+
+        Of tracked frames those count that were just passed; what is known of others comes from
+        an earlier run, which a correction may have overtaken.
+        """
+        direction = -1 if reverse else 1
+        passed = {f: s for f, s in self.sightings.items() if (frame - f) * direction > 0}
+        known = passed | {f: one.sighting for f, one in self.prompted.items()}
         return known[min(known, key=lambda other: (abs(other - frame), other))] if known else None
 
     def note(self, frame: int) -> Note | None:
@@ -206,8 +212,8 @@ def check_prompt(prompt: Prompt, frame: int, shape: tuple[int, int]) -> None:
     if prompt.frame != frame:
         raise ValueError(f"A prompt for frame {prompt.frame} was given for frame {frame}.")
     if isinstance(prompt, MaskPrompt):
-        if prompt.mask.shape != shape:
-            raise ValueError(f"The mask has shape {prompt.mask.shape}, but a frame has {shape}.")
+        if prompt.shape != shape:
+            raise ValueError(f"The mask has shape {prompt.shape}, but a frame has {shape}.")
         return
     if isinstance(prompt, PointPrompt):
         inside = _within(prompt.row, height) and _within(prompt.column, width)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
 Direction = Literal["forward", "backward", "both"]
 
@@ -26,10 +26,28 @@ class Pass:
     def visits(self) -> Iterator[tuple[int, list[int]]]:
         """Give each frame with the objects to look for on it."""
         for frame in self.frames:
-            yield frame, [i for i, begin in self.begins.items() if self._reached(begin, frame)]
+            yield frame, [i for i in self.begins if self.reaches(i, frame)]
 
-    def _reached(self, begin: int, frame: int) -> bool:
+    def reaches(self, object_id: int, frame: int) -> bool:
+        """Whether a frame is one from which an object is looked for, or lies behind it."""
+        begin = self.begins[object_id]
         return frame <= begin if self.reverse else frame >= begin
+
+
+@dataclass(frozen=True, slots=True)
+class Answering:
+    """Prompts that are answered before objects are followed, a step a frame."""
+
+    objects: Mapping[int, Sequence[int]]  #: those prompted on each frame
+    written: range  #: frames whose masks are results, too
+
+    @property
+    def frames(self) -> tuple[int, ...]:
+        """The frames, in order."""
+        return tuple(sorted(self.objects))
+
+
+Plan = tuple[Answering | Pass, ...]
 
 
 def plan_passes(
@@ -58,3 +76,49 @@ def plan_passes(
         end = last if direction == "backward" else {i: f - 1 for i, f in first.items()}
         passes.append(Pass(range(min(stop - 1, max(end.values())), start - 1, -1), end))
     return tuple(passes)
+
+
+def plan_correction(
+    object_id: int, frame: int, locked: Collection[int], n_frames: int
+) -> tuple[Pass, ...]:
+    """Plan how an object is followed from a corrected frame, either way up to a locked one.
+
+    Parameters
+    ----------
+    object_id, frame : int
+    locked : collection of int
+        Frames to stop before; not the corrected one.
+    n_frames : int
+    """
+    stop = min((f for f in locked if f > frame), default=n_frames)
+    start = max((f for f in locked if f < frame), default=-1)
+    onward = Pass(range(frame, stop), {object_id: frame})
+    back = Pass(range(frame - 1, start, -1), {object_id: frame - 1})
+    return tuple(one for one in (onward, back) if one.frames)
+
+
+def plan_answers(
+    prompted: Mapping[int, Collection[int]], passes: Sequence[Pass], written: range
+) -> tuple[Answering, ...]:
+    """Plan which prompts are answered first: none where nothing is.
+
+    An object attends to all its prompted frames, wherever they lie: it is not followed before
+    they are answered. One that is prompted only where a pass begins with it is answered there.
+
+    Parameters
+    ----------
+    prompted : mapping of int to collection of int
+        Frames of each object with prompts, as far as they have no answer yet.
+    passes : sequence of Pass
+        What comes after.
+    written : range
+        Frames whose masks are results, too.
+    """
+    objects: dict[int, list[int]] = {}
+    for object_id, frames in prompted.items():
+        begin = passes[0].begins[object_id]
+        if set(frames) == {begin} and begin in passes[0].frames:
+            continue
+        for frame in frames:
+            objects.setdefault(frame, []).append(object_id)
+    return (Answering(objects, written),) if objects else ()

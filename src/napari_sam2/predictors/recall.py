@@ -7,16 +7,20 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.model.sam2 import TRACKED_MEMORIES
 from napari_sam2.predictors.memory import Attended, FrameMemory
+from napari_sam2.predictors.objects import Sighting
 from napari_sam2.predictors.retention import make_again, wanted_again
 from napari_sam2.predictors.strategies.strategy import Outlook
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from torch import Tensor
 
-    from napari_sam2.predictors.objects import PromptedFrame, Sighting, TrackedObject
+    from napari_sam2.predictors.objects import PromptedFrame, TrackedObject
     from napari_sam2.predictors.segmenter import Segmenter
     from napari_sam2.predictors.strategies.strategy import Strategy
     from napari_sam2.predictors.windows import Window
+    from napari_sam2.prompts import MaskPrompt
 
 
 class Recall:
@@ -33,13 +37,13 @@ class Recall:
         self.segmenter = segmenter
         self.strategy = strategy
 
-    def aim(self, known: TrackedObject, frame: int) -> Window:
+    def aim(self, known: TrackedObject, frame: int, *, reverse: bool) -> Window:
         """Point the window of an object at where it was on the nearest frame.
 
         Where it was not, it is waited for in the same window.
         """
         windows = self.segmenter.windows
-        if windows.edges and (seen := known.nearest_sighting(frame)):
+        if windows.edges and (seen := known.nearest_sighting(frame, reverse=reverse)):
             return windows.fit(seen.window, seen.extent)
         return known.window or windows.whole
 
@@ -66,13 +70,7 @@ class Recall:
         """
         if known.window != window:
             self._move(known, window)
-        for prompted_frame, prompted in known.prompted.items():
-            if prompted_frame in known.memory.prompted or prompted_frame == frame:
-                continue
-            remembered = self._prompted(prompted, prompted_frame, window)
-            if self.segmenter.options.clear_around_prompts:
-                known.memory.forget_around(prompted_frame)
-            known.memory.prompted[prompted_frame] = remembered
+        self._remember_prompted(known, window, but_for=frame)
         for before in wanted_again(known, frame, again, reverse=reverse):
             make_again(self.segmenter, known, before, window)
         n_frames = self.segmenter.source.n_frames
@@ -102,6 +100,38 @@ class Recall:
             frame, window, seen.as_remembered(window), seen.object_score, binarize=binarize
         )
         return FrameMemory(features, pointer)
+
+    def restart(self, known: TrackedObject, masks: Iterable[MaskPrompt]) -> None:
+        """Remember masks as those of tracked frames, in the place of all that was tracked."""
+        known.memory.tracked.clear()
+        known.memory.dropped.clear()
+        known.sightings.clear()
+        known.rivals = []
+        for mask in masks:
+            (window,) = self.segmenter.windows.first([mask])
+            if mask.box is None and known.window:
+                window = known.window  # it is waited for where it was last looked for
+            known.window = known.window or window
+            # First of all: a new prompt has the tracked frames around it forgotten.
+            self._remember_prompted(known, known.window)
+            output = self.segmenter.accept(mask.frame, window, mask.mask[window.region])
+            seen = Sighting(window, output.logits, output.object_score)
+            known.sightings[mask.frame] = seen
+            known.memory.tracked[mask.frame] = self.remember(
+                mask.frame, known.window, seen, output.pointer, binarize=False
+            )
+
+    def _remember_prompted(
+        self, known: TrackedObject, window: Window, but_for: int | None = None
+    ) -> None:
+        """Encode the prompted frames that are new, but for one."""
+        for frame, prompted in known.prompted.items():
+            if frame in known.memory.prompted or frame == but_for:
+                continue
+            remembered = self._prompted(prompted, frame, window)
+            if self.segmenter.options.clear_around_prompts:
+                known.memory.forget_around(frame)
+            known.memory.prompted[frame] = remembered
 
     def _move(self, known: TrackedObject, window: Window) -> None:
         """Have everything that is remembered of an object in another window."""

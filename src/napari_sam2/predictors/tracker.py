@@ -26,7 +26,7 @@ from napari_sam2.predictors.strategies import find_strategy
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from contextlib import AbstractContextManager
 
     import numpy as np
@@ -114,7 +114,8 @@ class Tracker:
         corrects it: the same prompts always have the same answer, whether they come at
         once or click by click. On a frame that the object was tracked over, the clicks
         correct the tracked mask; the frame then counts as prompted. So do negative points
-        alone wherever there is an earlier mask.
+        alone wherever there is an earlier mask. Where the object was tracked over but not
+        found, a click on it begins anew: there is nothing to correct.
 
         Parameters
         ----------
@@ -152,8 +153,7 @@ class Tracker:
         """Do as `prompt`, without bringing the masks to the frame."""
         known = self._objects.get(object_id) or self._new(object_id)
         last = known.prompted.get(frame)
-        seen = earlier is not None and bool(earlier.any()) and _only_negative(prompts)
-        corrects = last.corrects if last else frame in known.tracked or seen
+        corrects = last.corrects if last else _is_correction(known, frame, prompts, earlier)
         for prompt in prompts:
             check_prompt(prompt, frame, self.source.shape)
         ordered = order_prompts(prompts, corrects=corrects)
@@ -170,6 +170,19 @@ class Tracker:
         known.prompted[frame] = PromptedFrame(ordered, corrects, start, window, output)
         known.memory.prompted.pop(frame, None)  # encoded again before it is attended to
         self._objects[object_id] = known
+
+    def is_answered(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> bool:
+        """Whether these prompts have an answer already, in whatever order they came."""
+        known = self._objects.get(object_id)
+        last = known.prompted.get(frame) if known else None
+        if last is None or len(last.prompts) != len(prompts):
+            return False
+        return last.prompts == order_prompts(prompts, corrects=last.corrects)
+
+    def place(self, prompts: Sequence[Prompt]) -> tuple[int, int]:
+        """Give where prompts are looked at first; whoever asks in this order shares windows."""
+        window = self.windows.first(prompts)[0]
+        return window.row, window.column
 
     def clear(self, object_id: int, frame: int) -> None:
         """Forget an object's prompts on a frame; with its last ones, all that followed."""
@@ -222,12 +235,27 @@ class Tracker:
         for frame, object_ids in visits:
             # An object may lose its prompts between two frames.
             prompted = [i for i in object_ids if self.prompted_frames(i)]
-            outputs = self.step(prompted, frame, reverse=reverse)
-            masks = [
-                self._mask_given(i, frame) or self.segmenter.mask(i, self.window(i, frame), output)
-                for i, output in outputs.items()
-            ]
-            yield FrameMasks(frame, self.source.shape, tuple(masks))
+            yield self._masks(frame, self.step(prompted, frame, reverse=reverse))
+
+    @torch.inference_mode()
+    def answers(self, object_ids: Iterable[int], frame: int) -> FrameMasks:
+        """Give the masks of objects on a frame where they are prompted; others are left out."""
+        known = {i: self._objects[i].prompted for i in object_ids if i in self._objects}
+        outputs = {i: one[frame].output for i, one in known.items() if frame in one}
+        return self._masks(frame, outputs)
+
+    @torch.inference_mode()
+    def go_on_from(self, object_id: int, masks: Iterable[MaskPrompt]) -> None:
+        """Remember masks as those of frames just tracked, in the place of all that was tracked.
+
+        Parameters
+        ----------
+        object_id : int
+        masks : iterable of MaskPrompt
+            Known to be true. Prompted frames are remembered as they are.
+        """
+        known = self._objects[object_id]
+        self._recall.restart(known, [mask for mask in masks if mask.frame not in known.prompted])
 
     def reading_ahead(self, frames: Sequence[int]) -> AbstractContextManager[None]:
         """Have frames read in a thread before they are tracked, for as long as this is open.
@@ -267,18 +295,18 @@ class Tracker:
         self.segmenter.reader.arrive(frame)
         objects = {i: self._objects[i] for i in object_ids}
         outputs = {}
-        outlooks: dict[Window, dict[int, list[Outlook]]] = defaultdict(dict)
+        windows: dict[Window, list[int]] = defaultdict(list)
         for object_id, known in objects.items():
             if frame in known.prompted:
                 outputs[object_id] = known.prompted[frame].output
             else:
-                window = self._recall.aim(known, frame)
-                outlooks[window][object_id] = self._recall.outlooks(
-                    known, frame, window, reverse=reverse
-                )
-        for window, by_object in outlooks.items():
-            track = partial(self._track_batch, by_object, frame, window)
-            for object_id, found in self._batches.each(_alike(by_object), track):
+                windows[self._recall.aim(known, frame, reverse=reverse)].append(object_id)
+        for window, ids in windows.items():  # of each in turn: frames are encoded once for it
+            outlooks = {
+                i: self._recall.outlooks(objects[i], frame, window, reverse=reverse) for i in ids
+            }
+            track = partial(self._track_batch, outlooks, frame, window)
+            for object_id, found in self._batches.each(_alike(outlooks), track):
                 outputs[object_id] = found[0].output
                 objects[object_id].go_on(frame, window, found)
         for known in objects.values():
@@ -364,16 +392,33 @@ class Tracker:
         followed = self._follower.follow(frame, window, [outlooks[i] for i in ids])
         return dict(zip(ids, followed, strict=True))
 
+    def _masks(self, frame: int, outputs: Mapping[int, ObjectOutput]) -> FrameMasks:
+        """Bring masks to the frame, those that the user gave as they came."""
+        masks = [
+            self._mask_given(i, frame) or self.segmenter.mask(i, self.window(i, frame), output)
+            for i, output in outputs.items()
+        ]
+        return FrameMasks(frame, self.source.shape, tuple(masks))
+
     def _mask_given(self, object_id: int, frame: int) -> ObjectMask | None:
         """Give the user's own mask on a frame, if there is one."""
         prompted = self._objects[object_id].prompted.get(frame)
         if prompted is None or not isinstance(prompted.prompts[0], MaskPrompt):
             return None
-        return ObjectMask.given(object_id, prompted.prompts[0].mask)
+        return ObjectMask.given(object_id, prompted.prompts[0])
 
 
-def _only_negative(prompts: Sequence[Prompt]) -> bool:
-    return all(isinstance(p, PointPrompt) and not p.positive for p in prompts)
+def _is_correction(
+    known: TrackedObject, frame: int, prompts: Sequence[Prompt], earlier: np.ndarray | None
+) -> bool:
+    """Whether prompts on a frame set out from a mask that was tracked, or that the user sees."""
+    is_seen = earlier is not None and bool(earlier.any())
+    if all(isinstance(p, PointPrompt) and not p.positive for p in prompts):
+        return is_seen or frame in known.tracked
+    is_lost = earlier is not None and not is_seen
+    if frame in known.sightings:
+        is_lost = known.sightings[frame].extent is None
+    return frame in known.tracked and not is_lost
 
 
 def _alike(outlooks: dict[int, list[Outlook]]) -> list[list[int]]:

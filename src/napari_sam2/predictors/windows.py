@@ -238,7 +238,7 @@ def extent_of_prompts(prompts: Sequence[Prompt]) -> Extent | None:
     extent = None
     for prompt in prompts:
         if isinstance(prompt, MaskPrompt):
-            one = extent_of_mask(prompt.mask)
+            one = Extent(*prompt.box) if prompt.box else None
         elif isinstance(prompt, BoxPrompt):
             one = Extent(prompt.row0, prompt.column0, prompt.row1, prompt.column1)
         else:

@@ -1,0 +1,264 @@
+"""Objects followed through frames, and written as they are found: what a session runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, replace
+from itertools import takewhile
+from typing import TYPE_CHECKING
+
+from napari_sam2.divisions import DivisionRule, DivisionWatch
+from napari_sam2.model.sam2 import TRACKED_MEMORIES
+from napari_sam2.predictors.passes import (
+    Answering,
+    Pass,
+    plan_answers,
+    plan_correction,
+    plan_passes,
+)
+from napari_sam2.prompts import FrameMasks, ObjectMask
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping, Sequence
+
+    from napari_sam2.predictors.passes import Direction, Plan
+    from napari_sam2.prompts import MaskPrompt, Prompt
+    from napari_sam2.workspace import Workspace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """When an object is looked for no further."""
+
+    stop_after_empty: int | None = None  #: frames in a row without it
+    divisions: DivisionRule | None = None
+
+    def __post_init__(self) -> None:
+        if self.stop_after_empty is not None and self.stop_after_empty < 1:
+            raise ValueError(
+                f"An object ends after one empty frame or more; got {self.stop_after_empty}."
+            )
+
+
+class Presence:
+    """Counts the frames in a row on which objects are not there, over one pass.
+
+    Parameters
+    ----------
+    limit : int, optional
+        After as many an object has ended; never unless given.
+    """
+
+    def __init__(self, limit: int | None) -> None:
+        self._limit = limit
+        self._empty: Counter[int] = Counter()
+
+    def has_ended(self, object_id: int) -> bool:
+        """Whether an object is looked for no further."""
+        return self._limit is not None and self._empty[object_id] >= self._limit
+
+    def begin_again(self, object_id: int) -> None:
+        """Look for an object once more."""
+        del self._empty[object_id]
+
+    def see(self, masks: FrameMasks) -> None:
+        """Count a frame."""
+        for one in masks.objects:
+            self._empty[one.object_id] = 0 if one.area else self._empty[one.object_id] + 1
+
+
+class Run:
+    """Follows the objects of a workspace where a plan says, one step a frame.
+
+    Parameters
+    ----------
+    work : Workspace
+    rules : Rules
+    """
+
+    def __init__(self, work: Workspace, rules: Rules) -> None:
+        self._work = work
+        self._rules = rules
+
+    def steps(self, plan: Plan) -> Generator[FrameMasks, None, None]:
+        """Go through a plan; each step is written when it is given."""
+        for part in plan:
+            if isinstance(part, Answering):
+                yield from self._answer(part)
+            else:
+                with self._work.tracker.reading_ahead(part.frames):
+                    yield from self._follow(part)
+
+    def _answer(self, part: Answering) -> Generator[FrameMasks, None, None]:
+        for frame in part.frames:
+            self._answer_all(part.objects[frame], frame)
+            with self._work.lock:
+                masks = self._work.tracker.answers(part.objects[frame], frame)
+                if frame in part.written:
+                    self._work.write(self._open(masks))
+            yield masks
+
+    def _follow(self, one: Pass) -> Generator[FrameMasks, None, None]:
+        begins = dict(one.begins)  # daughters join
+        one = replace(one, begins=begins)
+        presence = Presence(self._rules.stop_after_empty)
+        rule = None if one.reverse else self._rules.divisions
+        watch = DivisionWatch(rule) if rule else None
+        for frame, reached in one.visits():
+            self._begin(reached, frame, presence)
+            # Held for one frame at a time, never while the caller has it.
+            with self._work.lock:
+                masks = self._look(one, frame, self._open_ids(reached, frame), presence)
+                presence.see(masks)
+                if watch:
+                    masks, daughters = self._divide(masks, watch.see(masks))
+                    begins.update(dict.fromkeys(daughters, frame))
+                self._work.write(masks)
+            yield masks
+
+    def _begin(self, reached: Sequence[int], frame: int, presence: Presence) -> None:
+        """Answer what is asked on a frame; an object that had ended is there again."""
+        asked = [i for i in self._open_ids(reached, frame) if self._prompts(i, frame)]
+        self._answer_all(asked, frame)
+        for object_id in asked:
+            presence.begin_again(object_id)
+
+    def _answer_all(self, ids: Iterable[int], frame: int) -> None:
+        place = self._work.tracker.place
+        for object_id in sorted(ids, key=lambda i: place(self._prompts(i, frame))):
+            self._work.answer(object_id, frame)
+
+    def _prompts(self, object_id: int, frame: int) -> Sequence[Prompt]:
+        known = self._work.objects.get(object_id)
+        return known.prompts.get(frame, ()) if known else ()
+
+    def _open(self, masks: FrameMasks) -> FrameMasks:
+        """Leave out objects that are not to be written on the frame."""
+        ids = self._open_ids(masks.object_ids, masks.frame)
+        return replace(masks, objects=tuple(m for m in masks.objects if m.object_id in ids))
+
+    def _open_ids(self, ids: Iterable[int], frame: int) -> list[int]:
+        known = self._work.objects
+        return [i for i in ids if i in known and known[i].is_open(frame)]
+
+    def _look(self, one: Pass, frame: int, ids: Sequence[int], presence: Presence) -> FrameMasks:
+        """Find objects on a frame; those that have ended are taken out of its labels."""
+        tracker = self._work.tracker
+        wanted = [i for i in ids if not presence.has_ended(i) and tracker.prompted_frames(i)]
+        self._leave_locks(one, frame, wanted)
+        self._work.erase(frame, [i for i in ids if presence.has_ended(i)])
+        return next(tracker.track([(frame, wanted)], reverse=one.reverse))
+
+    def _leave_locks(self, one: Pass, frame: int, ids: Sequence[int]) -> None:
+        """Go on from accepted masks where the frame before is locked.
+
+        What is found behind a lock then depends on what was accepted and on prompts alone.
+        """
+        behind = {i: locked for i in ids if (locked := self._locked_before(one, i, frame))}
+        accepted: dict[int, list[MaskPrompt]] = {i: [] for i in behind}
+        for before in sorted({f for locked in behind.values() for f in locked}):
+            on_frame = [i for i, locked in behind.items() if before in locked]
+            for object_id, mask in self._work.labels.masks(before, on_frame).items():
+                accepted[object_id].append(mask)
+        for object_id, masks in accepted.items():
+            self._work.tracker.go_on_from(object_id, masks)
+
+    def _locked_before(self, one: Pass, object_id: int, frame: int) -> list[int]:
+        """Give the locked frames in a row that lie just before one, as far as they are seen."""
+        step = one.frames.step
+        before = range(frame - step, frame - step * (TRACKED_MEMORIES + 1), -step)
+        locked = self._work.objects[object_id].locked
+        return list(takewhile(lambda f: f in locked and one.reaches(object_id, f), before))
+
+    def _divide(
+        self, masks: FrameMasks, divided: Mapping[int, Sequence[MaskPrompt]]
+    ) -> tuple[FrameMasks, list[int]]:
+        """Put daughters in the place of what has divided; give these, too."""
+        shown: list[ObjectMask] = []
+        born: list[int] = []
+        for one in masks.objects:
+            known = self._work.objects.get(one.object_id)
+            # What the user said of this frame or a later one is that it is still one.
+            lasts = known and any(f >= masks.frame for f in (*known.prompts, *known.locked))
+            if lasts or one.object_id not in divided:
+                shown.append(one)
+                continue
+            parts = divided[one.object_id]
+            daughters = self._work.divide(one.object_id, masks.frame, parts)
+            shown += [ObjectMask.given(i, part) for i, part in zip(daughters, parts, strict=True)]
+            born += daughters
+        for daughter in born:
+            self._work.answer(daughter, masks.frame)
+        return replace(masks, objects=tuple(shown)), born
+
+
+def plan_run(
+    work: Workspace, direction: Direction, span: range, objects: Iterable[int] | None
+) -> Plan:
+    """Plan how objects are followed from where they are prompted.
+
+    Parameters
+    ----------
+    work : Workspace
+    direction : {"forward", "backward", "both"}
+    span : range
+        The frames.
+    objects : iterable of int, optional
+        All that are prompted unless given.
+
+    Raises
+    ------
+    ValueError
+        If there is nothing to follow.
+    """
+    ids = list(work.objects) if objects is None else list(objects)
+    prompted = {i: list(known.prompts) for i in ids if (known := work.known(i)).prompts}
+    if not prompted:
+        raise ValueError("Nothing to follow: add a point, a box or a mask first.")
+    passes = plan_passes(prompted, direction, span.start, span.stop)
+    if not any(one.frames for one in passes):
+        raise ValueError(
+            f"Nothing to follow {direction} in frames {span.start} to {span.stop - 1}: the "
+            f"objects are prompted on frames {sorted(set().union(*prompted.values()))}."
+        )
+    visits = ((i, frame) for one in passes for frame, reached in one.visits() for i in reached)
+    if not any(work.objects[i].is_open(frame) for i, frame in visits):
+        raise ValueError(
+            f"Nothing to follow {direction} in frames {span.start} to {span.stop - 1}: the "
+            "objects are locked or have divided there. Unlock what is to be found anew."
+        )
+    return (*plan_answers(_unanswered(work, prompted), passes, span), *passes)
+
+
+def plan_correction_run(work: Workspace, object_id: int, frame: int) -> Plan:
+    """Plan how one object is followed from a frame with new prompts, up to its locked frames.
+
+    Raises
+    ------
+    ValueError
+        If the frame has no prompts of it, or is locked itself.
+    """
+    known = work.known(object_id)
+    if frame not in known.prompts:
+        raise ValueError(
+            f"Nothing to correct: {known.name} has no prompts on frame {frame}. Click it there, "
+            "or beside it."
+        )
+    if frame in known.locked:
+        raise ValueError(f"{known.name} is locked on frame {frame}; unlock it to correct it there.")
+    stop = work.source.n_frames if known.end is None else known.end
+    passes = plan_correction(object_id, frame, known.locked, stop)
+    ends = [end for one in passes for end in (one.frames[0], one.frames[-1])]
+    unanswered = _unanswered(work, {object_id: list(known.prompts)})
+    return (*plan_answers(unanswered, passes, range(min(ends), max(ends) + 1)), *passes)
+
+
+def _unanswered(work: Workspace, prompted: dict[int, list[int]]) -> dict[int, list[int]]:
+    """Keep the prompted frames that have no answer yet."""
+    waiting = {}
+    for object_id, frames in prompted.items():
+        prompts = work.objects[object_id].prompts
+        new = [f for f in frames if not work.tracker.is_answered(object_id, f, prompts[f])]
+        if new:
+            waiting[object_id] = new
+    return waiting

@@ -1,0 +1,182 @@
+"""How sure each object is on each frame: what to look at first."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterator
+
+    from napari_sam2.prompts import FrameMasks, ObjectMask
+
+PAGE = 64  #: frames that are given room at once
+VANISHED = 0.5  #: how far an object is trusted on the frame on which it vanishes
+
+#: What is kept of an object on a frame: 20 bytes.
+KEPT = np.dtype(
+    [
+        ("iou", np.float32),
+        ("object_score", np.float32),
+        ("area", np.int32),
+        ("row", np.float32),
+        ("column", np.float32),
+    ]
+)
+#: What is given.
+TABLE = np.dtype(
+    [
+        ("object", np.int64),
+        ("frame", np.int64),
+        *((name, KEPT[name]) for name in KEPT.names or ()),
+        ("jump", np.float32),
+        ("doubt", np.float32),
+    ]
+)
+UNKNOWN = -1  #: area on frames that nothing is kept of
+
+
+class QualityTable:
+    """A few numbers for each object and frame, replaced when a frame is found anew.
+
+    The columns of what is given:
+
+    ``object``, ``frame``
+        Which.
+    ``iou``
+        The IoU with the truth that the model predicts; 1 for masks that were given.
+    ``object_score``
+        Logit; positive where the object is on the frame.
+    ``area``
+        In pixels, before overlaps with other objects are settled; 0 where it is not there.
+    ``row``, ``column``
+        The centroid; NaN where it is not there.
+    ``jump``
+        Pixels from the centroid where it was last seen on an earlier frame; NaN if never.
+    ``doubt``
+        From 0 to 1, by which `worst` ranks.
+
+    An object is trusted as far as all of these are: its predicted IoU; the certainty that it
+    is there, ``tanh(abs(object_score) / 2)``; the likeness of its area to when it was last
+    seen, the smaller over the larger; and the shortness of its way, ``1 / (1 + way)``, in
+    diameters of the object a frame. The doubt is 1 less their product. Where it is not there,
+    only the certainty counts, and half of it on the frame on which it vanishes.
+
+    Parameters
+    ----------
+    is_accepted : callable, optional
+        Says of an object and a frame whether the user has accepted it; `worst` leaves it out.
+    """
+
+    def __init__(self, is_accepted: Callable[[int, int], bool] | None = None) -> None:
+        self._is_accepted = is_accepted
+        self._pages: dict[int, dict[int, np.ndarray]] = {}  #: by object, then by frame // PAGE
+
+    def record(self, masks: FrameMasks, ids: Collection[int]) -> None:
+        """Keep the numbers of some objects on a frame, in the place of earlier ones."""
+        for one in masks.objects:
+            if one.object_id in ids:
+                page = self._page(one.object_id, masks.frame)
+                page[masks.frame % PAGE] = _measure(one)
+
+    def forget(self, object_id: int, frame: int | None = None) -> None:
+        """Forget an object, on one frame or on all."""
+        if frame is None:
+            self._pages.pop(object_id, None)
+        elif frame // PAGE in self._pages.get(object_id, {}):
+            self._pages[object_id][frame // PAGE]["area"][frame % PAGE] = UNKNOWN
+
+    def take_over(self, earlier: QualityTable) -> None:
+        """Go on with what another table has."""
+        for object_id, pages in earlier._pages.items():
+            self._pages[object_id] = {number: page.copy() for number, page in pages.items()}
+
+    def rows(self, object_id: int | None = None) -> np.ndarray:
+        """Give what is known of one object, or of all.
+
+        Returns
+        -------
+        np.ndarray, shape (N,), structured
+            By object, then by frame; the columns are above.
+        """
+        ids = sorted(self._pages) if object_id is None else [object_id]
+        parts = [self._of_object(i) for i in ids if i in self._pages]
+        return np.concatenate([np.zeros(0, TABLE), *parts])
+
+    def worst(self, object_id: int | None = None, n: int = 10) -> np.ndarray:
+        """Give the frames to look at first: those of most doubt that were not accepted.
+
+        Parameters
+        ----------
+        object_id : int, optional
+            All objects unless given.
+        n : int
+            How many, at most.
+
+        Returns
+        -------
+        np.ndarray, shape (n,), structured
+            Most doubt first; of equals, the lower object and frame.
+        """
+        rows = self.rows(object_id)
+        ranked = rows[np.argsort(-rows["doubt"], kind="stable")]
+        return np.array(list(_first(ranked, n, self._is_accepted)), dtype=TABLE)
+
+    def _page(self, object_id: int, frame: int) -> np.ndarray:
+        pages = self._pages.setdefault(object_id, {})
+        if frame // PAGE not in pages:
+            pages[frame // PAGE] = np.zeros(PAGE, dtype=KEPT)
+            pages[frame // PAGE]["area"] = UNKNOWN
+        return pages[frame // PAGE]
+
+    def _of_object(self, object_id: int) -> np.ndarray:
+        pages = self._pages[object_id]
+        kept = np.concatenate([pages[number] for number in sorted(pages)])
+        frames = np.concatenate([number * PAGE + np.arange(PAGE) for number in sorted(pages)])
+        known = kept["area"] != UNKNOWN
+        rows = np.zeros(int(known.sum()), dtype=TABLE)
+        rows["object"], rows["frame"] = object_id, frames[known]
+        for name in KEPT.names or ():
+            rows[name] = kept[name][known]
+        rows["jump"], rows["doubt"] = _judge(rows)
+        return rows
+
+
+def _measure(one: ObjectMask) -> tuple[float, float, int, float, float]:
+    rows, columns = np.nonzero(one.logits > 0)
+    if not rows.size:
+        return one.iou, one.object_score, 0, np.nan, np.nan
+    row, column = one.origin[0] + rows.mean(), one.origin[1] + columns.mean()
+    return one.iou, one.object_score, len(rows), float(row), float(column)
+
+
+def _judge(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Give jump and doubt of one object's rows, which are ordered by frame."""
+    present = rows["area"] > 0
+    order: np.ndarray = np.arange(len(rows))
+    # The row, before each, in which the object was last seen; -1 for never.
+    seen = np.maximum.accumulate(np.where(present, order, -1))
+    last = np.concatenate([[-1], seen])[: len(rows)]
+    before, began = rows[last], last < 0
+    jump = np.hypot(rows["row"] - before["row"], rows["column"] - before["column"])
+    jump[began] = np.nan
+    certain = np.tanh(np.abs(rows["object_score"]) / 2)
+    areas = np.maximum(rows["area"], 1), np.maximum(before["area"], 1)
+    alike = np.minimum(*areas) / np.maximum(*areas)
+    way = jump / np.sqrt(areas[1] * 4 / np.pi) / np.maximum(rows["frame"] - before["frame"], 1)
+    steady = np.where(began, 1, alike / (1 + np.nan_to_num(way)))
+    vanishes = ~present & (last == order - 1) & ~began
+    trust = certain * np.where(present, rows["iou"] * steady, np.where(vanishes, VANISHED, 1))
+    return jump, 1 - np.clip(trust, 0, 1)
+
+
+def _first(
+    ranked: np.ndarray, n: int, is_accepted: Callable[[int, int], bool] | None
+) -> Iterator[np.void]:
+    for row in ranked:
+        if n <= 0:
+            return
+        if is_accepted is None or not is_accepted(int(row["object"]), int(row["frame"])):
+            n -= 1
+            yield row
