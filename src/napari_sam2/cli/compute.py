@@ -21,7 +21,7 @@ def compute_options(*, field: bool = True) -> argparse.ArgumentParser:
     Parameters
     ----------
     field : bool
-        Whether the command can look at parts of frames.
+        Whether the command can look at parts of frames, and follow objects by any strategy.
     """
     compute = argparse.ArgumentParser(add_help=False)
     which = compute.add_mutually_exclusive_group()
@@ -54,6 +54,13 @@ def compute_options(*, field: bool = True) -> argparse.ArgumentParser:
             choices=["auto", "frame"],
             help="what the model sees: a window that suits the object, or always the whole frame",
         )
+        compute.add_argument(
+            "--strategy",
+            default="sam2",
+            choices=["sam2", "sam2long", "samurai"],
+            help="which masks objects are followed by, and what of them is remembered: SAM 2's "
+            "rule, or that of SAM2Long or SAMURAI",
+        )
     return compute
 
 
@@ -85,5 +92,5 @@ def chosen_settings(options: argparse.Namespace) -> Settings:
         device=options.device,
         precision=options.precision,
         compile=options.compile,
-        tracker=TrackerOptions(field=options.field),
+        tracker=TrackerOptions(field=options.field, strategy=options.strategy),
     )

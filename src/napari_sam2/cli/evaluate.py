@@ -48,7 +48,11 @@ def _evaluate(options: argparse.Namespace) -> None:
         field=options.field,
     )
     measured = report.EvaluationOptions(
-        only=only, whole=options.whole, frames=options.frames, tracked=options.track or 0
+        only=only,
+        whole=options.whole,
+        frames=options.frames,
+        tracked=options.track or 0,
+        strategy=options.strategy,
     )
     results = report.Report()
     for line in report.measure(predictor, options.folders, measured, results):

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.model.sam2 import ObjectOutput
+    from napari_sam2.predictors.following import Followed
+    from napari_sam2.predictors.memory import Note
     from napari_sam2.predictors.windows import Extent, Window
 
 
@@ -79,6 +81,15 @@ class TrackedObject:
     window: Window | None = None  #: what all its memories are of
     tracked: set[int] = field(default_factory=set)  #: every frame it was followed over
     reverse: bool = False  #: which way it was followed last
+    last: int | None = None  #: the frame visited last
+    #: Other accounts of what happened since the last prompt, where a strategy keeps them.
+    rivals: list[TrackedObject] = field(default_factory=list)
+
+    @property
+    def accounts(self) -> tuple[TrackedObject, ...]:
+        """All accounts of what happened; the one in the lead, which is shown, first."""
+        return self, *self.rivals
+
     #: Gives its mask on a frame where it was found earlier, (H, W); None where there is none.
     found: Callable[[int], np.ndarray | None] | None = None
 
@@ -93,14 +104,43 @@ class TrackedObject:
         known = self.sightings | {f: one.sighting for f, one in self.prompted.items()}
         return known[min(known, key=lambda other: (abs(other - frame), other))] if known else None
 
-    def keep_near(self, frame: int) -> None:
-        """Forget what neither this frame nor a prompted one can reach."""
-        self.memory.keep_near((frame, *self.prompted))
+    def note(self, frame: int) -> Note | None:
+        """Give what a strategy wrote down about a frame; nothing about prompted ones."""
+        tracked = self.memory.tracked.get(frame)
+        return tracked.note if tracked and frame not in self.prompted else None
+
+    def keep_rivals(self, before: int, *, reverse: bool) -> None:
+        """Let rivals go, unless it was they that went up to the frame before the one to come."""
+        goes_on = self.last == before and self.reverse == reverse
+        if before in self.prompted or before not in self.memory.tracked or not goes_on:
+            self.rivals = []
+
+    def go_on(self, frame: int, window: Window, followed: Sequence[Followed]) -> None:
+        """Remember what was found on a frame, as the accounts that are from now on."""
+        accounts = self.accounts
+        # Before the lead changes: they set out from what was.
+        self.rivals = [accounts[one.account]._fork() for one in followed[1:]]
+        if lead := followed[0].account:
+            other = accounts[lead]._fork()
+            self.memory.tracked, self.sightings = other.memory.tracked, other.sightings
+        for account, one in zip(self.accounts, followed, strict=True):
+            account.memory.tracked[frame] = one.memory
+            account.sightings[frame] = one.sighting(window)
+
+    def _fork(self) -> TrackedObject:
+        """Give an account that begins like this one; prompts are the same, also later ones."""
+        memory = ObjectMemory(self.memory.prompted, dict(self.memory.tracked))
+        return TrackedObject(memory, self.prompted, dict(self.sightings), self.window)
+
+    def keep_near(self, frame: int, chosen: Sequence[int] = ()) -> None:
+        """Forget what neither this frame nor a prompted one can reach, unless it is chosen."""
         near = (frame, *self.prompted)
+        self.memory.keep_near(near, chosen)
         self.sightings = {
-            f: seen
-            for f, seen in self.sightings.items()
-            if f in self.memory.tracked and min(abs(f - n) for n in near) <= TRACKED_MEMORIES + 1
+            f: self.sightings[f]
+            for f, one in self.memory.tracked.items()
+            if f in self.sightings
+            and (one.features is not None or min(abs(f - n) for n in near) <= TRACKED_MEMORIES + 1)
         }
 
 

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from napari_sam2.model.sam2 import TRACKED_MEMORIES
 from napari_sam2.predictors.memory import Attended, FrameMemory
 from napari_sam2.predictors.retention import make_again, wanted_again
+from napari_sam2.predictors.strategies.strategy import Outlook
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.predictors.objects import PromptedFrame, Sighting, TrackedObject
     from napari_sam2.predictors.segmenter import Segmenter
+    from napari_sam2.predictors.strategies.strategy import Strategy
     from napari_sam2.predictors.windows import Window
 
 
@@ -22,10 +25,13 @@ class Recall:
     Parameters
     ----------
     segmenter : Segmenter
+    strategy : Strategy
+        What is attended to.
     """
 
-    def __init__(self, segmenter: Segmenter) -> None:
+    def __init__(self, segmenter: Segmenter, strategy: Strategy) -> None:
         self.segmenter = segmenter
+        self.strategy = strategy
 
     def aim(self, known: TrackedObject, frame: int) -> Window:
         """Point the window of an object at where it was on the nearest frame.
@@ -70,7 +76,23 @@ class Recall:
         for before in wanted_again(known, frame, again, reverse=reverse):
             make_again(self.segmenter, known, before, window)
         n_frames = self.segmenter.source.n_frames
-        return known.memory.attended(frame, reverse=reverse, n_frames=n_frames)
+        return self.strategy.attended(known.memory, frame, reverse=reverse, n_frames=n_frames)
+
+    def outlooks(
+        self, known: TrackedObject, frame: int, window: Window, *, reverse: bool
+    ) -> list[Outlook]:
+        """Do as `attended` for each account of an object that goes on; the lead's is first."""
+        before = frame + 1 if reverse else frame - 1
+        lead = self.attended(known, frame, window, reverse=reverse)
+        known.keep_rivals(before, reverse=reverse)
+        rivals = [self.attended(one, frame, window, reverse=reverse) for one in known.rivals]
+        notes = [one.note(before) for one in known.accounts]
+        return [Outlook(*pair) for pair in zip([lead, *rivals], notes, strict=True)]
+
+    def forget(self, known: TrackedObject, frame: int, *, reverse: bool) -> None:
+        """Forget what will not be attended to after a frame."""
+        for one in known.accounts:
+            one.keep_near(frame, self.strategy.kept(one.memory, frame, reverse=reverse))
 
     def remember(
         self, frame: int, window: Window, seen: Sighting, pointer: Tensor, *, binarize: bool
@@ -87,9 +109,8 @@ class Recall:
         for frame, one in memory.tracked.items():
             if one.features is not None:
                 seen = known.sightings[frame]
-                memory.tracked[frame] = self.remember(
-                    frame, window, seen, one.pointer, binarize=False
-                )
+                again = self.remember(frame, window, seen, one.pointer, binarize=False)
+                memory.tracked[frame] = replace(one, features=again.features)
         for frame in memory.prompted:
             memory.prompted[frame] = self._prompted(known.prompted[frame], frame, window)
 

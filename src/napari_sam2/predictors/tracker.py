@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam2.model.sam2 import ObjectOutput
 from napari_sam2.predictors.answering import Answerer
 from napari_sam2.predictors.batches import Batches, explains_memory
-from napari_sam2.predictors.memory import Attended, FrameMemory
+from napari_sam2.predictors.following import Follower
+from napari_sam2.predictors.memory import group
 from napari_sam2.predictors.objects import (
     PromptedFrame,
     Sighting,
@@ -20,8 +20,9 @@ from napari_sam2.predictors.objects import (
     order_prompts,
 )
 from napari_sam2.predictors.recall import Recall
-from napari_sam2.predictors.retention import Kept, let_go, unfilled
+from napari_sam2.predictors.retention import Kept, let_go
 from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
+from napari_sam2.predictors.strategies import find_strategy
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
 
 if TYPE_CHECKING:
@@ -31,8 +32,10 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
-    from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.model.sam2 import SAM2, ObjectOutput
+    from napari_sam2.predictors.following import Followed
     from napari_sam2.predictors.frames import Frames
+    from napari_sam2.predictors.strategies.strategy import Outlook
     from napari_sam2.predictors.windows import Window
 
 
@@ -78,7 +81,9 @@ class Tracker:
         self.options = options or TrackerOptions()
         self.segmenter = Segmenter(model, source, precision, self.options)
         self.windows = self.segmenter.windows
-        self._recall = Recall(self.segmenter)
+        strategy = find_strategy(self.options.strategy)
+        self._recall = Recall(self.segmenter, strategy)
+        self._follower = Follower(self.segmenter, strategy)
         self._answerer = Answerer(self._recall)
         self._found = found
         self._limit = Kept(self.options.memory_bytes, self.options.result_bytes)
@@ -262,26 +267,25 @@ class Tracker:
         self.segmenter.reader.arrive(frame)
         objects = {i: self._objects[i] for i in object_ids}
         outputs = {}
-        attended: dict[Window, dict[int, Attended]] = defaultdict(dict)
+        outlooks: dict[Window, dict[int, list[Outlook]]] = defaultdict(dict)
         for object_id, known in objects.items():
             if frame in known.prompted:
                 outputs[object_id] = known.prompted[frame].output
             else:
                 window = self._recall.aim(known, frame)
-                attended[window][object_id] = self._recall.attended(
+                outlooks[window][object_id] = self._recall.outlooks(
                     known, frame, window, reverse=reverse
                 )
-        for window, by_object in attended.items():
+        for window, by_object in outlooks.items():
             track = partial(self._track_batch, by_object, frame, window)
-            for object_id, (output, memory, seen) in self._batches.each(_alike(by_object), track):
-                known, outputs[object_id] = objects[object_id], output
-                known.memory.tracked[frame] = memory
-                known.sightings[frame] = seen
+            for object_id, found in self._batches.each(_alike(by_object), track):
+                outputs[object_id] = found[0].output
+                objects[object_id].go_on(frame, window, found)
         for known in objects.values():
             known.tracked.add(frame)
-            known.reverse = reverse
+            known.reverse, known.last = reverse, frame
             if not self.options.remember_all:
-                known.keep_near(frame)
+                self._recall.forget(known, frame, reverse=reverse)
         if not self.options.remember_all:
             let_go(self._objects.values(), frame, self._limit)
         return {i: outputs[i] for i in objects}
@@ -350,18 +354,15 @@ class Tracker:
         return TrackedObject(found=partial(self._found, object_id) if self._found else None)
 
     def _track_batch(
-        self, attended: dict[int, Attended], frame: int, window: Window, ids: Sequence[int]
-    ) -> dict[int, tuple[ObjectOutput, FrameMemory, Sighting]]:
+        self,
+        outlooks: dict[int, list[Outlook]],
+        frame: int,
+        window: Window,
+        ids: Sequence[int],
+    ) -> dict[int, list[Followed]]:
         """Track objects that attend to as many memories, in one go."""
-        found, memory, logits = self.segmenter.follow(frame, window, [attended[i] for i in ids])
-        tracked = {}
-        for i, object_id in enumerate(ids):
-            row = _row(found, i)
-            holes = unfilled(logits[i : i + 1].clone(), row.logits)
-            seen = Sighting(window, row.logits, row.object_score, holes)
-            remembered = FrameMemory(memory[i : i + 1].clone(), row.pointer)
-            tracked[object_id] = row, remembered, seen
-        return tracked
+        followed = self._follower.follow(frame, window, [outlooks[i] for i in ids])
+        return dict(zip(ids, followed, strict=True))
 
     def _mask_given(self, object_id: int, frame: int) -> ObjectMask | None:
         """Give the user's own mask on a frame, if there is one."""
@@ -375,15 +376,8 @@ def _only_negative(prompts: Sequence[Prompt]) -> bool:
     return all(isinstance(p, PointPrompt) and not p.positive for p in prompts)
 
 
-def _row(output: ObjectOutput, index: int) -> ObjectOutput:
-    # Copies: a view would keep the whole batch for as long as any one object of it.
-    return ObjectOutput(*(x[index : index + 1].clone() for x in output))
-
-
-def _alike(attended: dict[int, Attended]) -> list[list[int]]:
+def _alike(outlooks: dict[int, list[Outlook]]) -> list[list[int]]:
     """Group objects that attend to memories of the same ages and to as many pointers."""
-    groups = defaultdict(list)
-    for object_id, one in attended.items():
-        ages = tuple(age for age, _ in one.spatial)
-        groups[ages, len(one.pointers)].append(object_id)
-    return list(groups.values())
+    ids = list(outlooks)
+    alike = group([tuple(one.attended.shape for one in outlooks[i]) for i in ids])
+    return [[ids[k] for k in indices] for indices in alike]
