@@ -22,7 +22,13 @@ def test_public_name_has_an_entry(name):
 
 @pytest.mark.parametrize(
     "owner",
-    ["Session", "StackSeries", "SAM2ImagePredictor", "SAM2AutomaticMaskGenerator", "SAM2VideoPredictor"],
+    [
+        "Session",
+        "StackSeries",
+        "SAM2ImagePredictor",
+        "SAM2AutomaticMaskGenerator",
+        "SAM2VideoPredictor",
+    ],
 )
 def test_public_methods_are_named(owner):
     kind = getattr(napari_sam2, owner)
