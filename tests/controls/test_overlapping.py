@@ -12,23 +12,23 @@ from qtpy.QtCore import QThreadPool, QTimer
 
 from napari_sam2._layers import read_stack
 from napari_sam2.predictors.frames import FrameSource
-from napari_sam2.session import Session
+from napari_sam2.workspace import Workspace
 
 PREVIEW, LABELS = "SAM 2 preview", "SAM 2 labels"
 WAIT = 10_000  #: ms, for what a worker does
 
 
 @pytest.fixture
-def writers(monkeypatch) -> list[tuple[Session, int]]:
-    """Which session wrote each frame of labels, in this order."""
-    written: list[tuple[Session, int]] = []
-    write = Session._write
+def writers(monkeypatch) -> list[tuple[Workspace, int]]:
+    """Which session's workspace wrote each frame of labels, in this order."""
+    written: list[tuple[Workspace, int]] = []
+    write = Workspace.write
 
     def noting(self, masks):
         written.append((self, masks.frame))
         write(self, masks)
 
-    monkeypatch.setattr(Session, "_write", noting)
+    monkeypatch.setattr(Workspace, "write", noting)
     return written
 
 
