@@ -19,7 +19,7 @@ COLOURS = [(0, 114, 178), (213, 94, 0), (0, 158, 115), (204, 121, 167)]
 class Line(NamedTuple):
     """One line of a chart."""
 
-    name: str
+    name: str  #: shown where there are several
     x: Sequence[float]
     y: Sequence[float]
 
@@ -64,6 +64,8 @@ def draw_lines(path: Path, title: str, lines: Sequence[Line], x: Axis, y: Axis) 
     for number, line in enumerate(lines):
         colour = COLOURS[number % len(COLOURS)]
         pen.line([place(*at) for at in zip(line.x, line.y, strict=True)], fill=colour, width=3)
-        pen.text((LEFT + width - 8, TOP + 8 + 20 * number), line.name, colour, small, anchor="ra")
+        if len(lines) > 1:
+            name = LEFT + width - 8, TOP + 8 + 20 * number
+            pen.text(name, line.name, colour, small, anchor="ra")
     path.parent.mkdir(parents=True, exist_ok=True)
     picture.save(path, optimize=True)

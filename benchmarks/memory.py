@@ -104,8 +104,11 @@ def main() -> None:
     print(f"most memory after that: {growth:+.0f} MiB")
     if options.picture:
         top = 200 * math.ceil(max(memory) / 200)
-        line = Line("private memory of the process", frames, memory)
-        axes = Axis("frame", options.frames), Axis("MiB", top, max(top // 200, 1))
+        line = Line(options.model, frames, memory)
+        axes = (
+            Axis("frame", options.frames),
+            Axis("private memory of the process, MiB", top, max(top // 200, 1)),
+        )
         draw_lines(options.picture, said, [line], *axes)
     if options.check and growth >= MOST_GROWTH:
         sys.exit(f"Memory grew by {growth:.0f} MiB; under {MOST_GROWTH} is expected.")
