@@ -15,32 +15,20 @@ import torch
 # loaded first. The optimizers of torch import triton; the windows of napari load Mesa.
 import torch._dynamo
 import yaml
+from random_models import small_architecture
 from safetensors.torch import save_file
 
-from napari_sam2.model.config import HieraConfig, SAM2Config
 from napari_sam2.model.sam2 import SAM2
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
+    from napari_sam2.model.config import SAM2Config
+
 
 @pytest.fixture(scope="session")
 def tiny_config() -> SAM2Config:
-    """The architecture, whole, in few channels: 20 ms a frame."""
-    return SAM2Config(
-        name="tiny",
-        checkpoint="tiny.safetensors",
-        image_size=128,
-        hiera=HieraConfig(
-            embed_dim=16, stages=(1, 1, 2, 1), windows=(8, 4, 8, 4), global_blocks=(3,)
-        ),
-        d_model=32,
-        memory_dim=16,
-        memory_layers=1,
-        memory_mlp_dim=32,
-        decoder_mlp_dim=32,
-        iou_head_dim=16,
-    )
+    return small_architecture()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 import csv
 import re
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import torch
 from napari_sam2.cli import main
 from napari_sam2.cli.prompt_table import read_prompts
 from napari_sam2.predictors.frames import FrameSource
+from napari_sam2.predictors.strategies import StrategyName, find_strategy
 from napari_sam2.prompts import BoxPrompt, PointPrompt
 
 
@@ -48,6 +50,22 @@ def test_track_writes_labels_for_the_users_file(tmp_path, tiny, stack, capsys):
     assert set(np.unique(labels)) == {0, 1, 2}
     told = capsys.readouterr().out
     assert "left: 1 in the labels\nright: 2 in the labels\n2 objects in 8 frames" in told
+
+
+@pytest.mark.parametrize("strategy", get_args(StrategyName))
+def test_track_follows_by_the_strategy_asked_for(tmp_path, tiny, stack, strategy, monkeypatch):
+    settings = []
+    monkeypatch.setattr(
+        "napari_sam2.predictors.tracker.find_strategy",
+        lambda name: settings.append(name) or find_strategy(name),
+    )
+    points = write(tmp_path / "points.csv", "frame,row,column\n0,30,40\n")
+    arguments = ["track", str(stack), "--points", str(points), "--stop", "3", *tiny]
+
+    status = main([*arguments, "--out", str(tmp_path / "out.tif"), "--strategy", strategy])
+
+    assert status == 0
+    assert settings == [strategy]
 
 
 def test_config_says_what_weights_are_for(tmp_path, tiny, stack):
@@ -260,7 +278,7 @@ def test_lack_of_memory_is_told_in_a_line(error, tmp_path, tiny, stack, monkeypa
     assert status == 2
     told = capsys.readouterr().err.splitlines()[-1]
     assert re.fullmatch(r"napari-sam2: .*[mM]emory.*--traceback.*", told)
-    with pytest.raises(type(error)):
+    with pytest.raises(MemoryError):
         main(["--traceback", *command])
 
 

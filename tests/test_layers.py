@@ -337,6 +337,18 @@ def test_outlines_of_one_object_make_one_mask(image):
     np.testing.assert_array_equal(prompt.mask, expected)
 
 
+def test_outline_that_crosses_itself_is_what_it_surrounds(image):
+    bow_tie = np.array([[2, 2, 2], [2, 9, 9], [2, 2, 9], [2, 9, 2]])
+    shapes = Shapes([bow_tie], shape_type="polygon", **alignment(image))
+
+    (prompt,) = read(shapes, image)[1][2]
+
+    assert prompt.mask[5, 3]
+    assert prompt.mask[5, 8]
+    assert not prompt.mask[3, 5]
+    assert not prompt.mask[8, 5]
+
+
 @pytest.mark.parametrize(
     ("kind", "positive", "vertices", "notice"),
     [

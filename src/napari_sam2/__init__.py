@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari_sam2.model.checkpoint import CheckpointError, load_model
     from napari_sam2.model.config import SAM2Config, config_names, load_config
     from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.predictors.batches import DeviceMemoryError
     from napari_sam2.predictors.frames import FrameError, FrameSource, View
     from napari_sam2.predictors.image import ImagePredictor
     from napari_sam2.predictors.meta.automatic import SAM2AutomaticMaskGenerator
@@ -53,6 +54,7 @@ _HOMES = {
     "config_names": "model.config",
     "load_config": "model.config",
     "SAM2": "model.sam2",
+    "DeviceMemoryError": "predictors.batches",
     "FrameError": "predictors.frames",
     "FrameSource": "predictors.frames",
     "View": "predictors.frames",
@@ -84,6 +86,7 @@ __all__ = [
     "BoxPrompt",
     "Candidates",
     "CheckpointError",
+    "DeviceMemoryError",
     "DivisionRule",
     "DownloadError",
     "FrameError",

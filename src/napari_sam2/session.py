@@ -18,8 +18,10 @@ from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
 from napari_sam2.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Generator, Iterable, Mapping, Sequence
     from pathlib import Path
+
+    import numpy as np
 
     from napari_sam2.divisions import DivisionRule
     from napari_sam2.predictors import SAM2
@@ -34,6 +36,7 @@ class Settings:
     checkpoint: Path | None = None  #: weights instead of the model's own
     device: str | None = None  #: the fastest there is unless given
     precision: str | None = None  #: float32, bfloat16 or float16; safe for the device unless given
+    compile: bool = False  #: have torch compile the network: slow at first, then faster
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
 
 
@@ -44,15 +47,16 @@ class Session(Annotations):
 
     Parameters
     ----------
-    data : array-like
-        An image (Y, X), a stack (T, Y, X), or either in colour (..., 3 or 4). Numpy, dask,
-        zarr, memmap: frames are read one at a time, when they are needed.
+    data : array-like, or sequence of array-like
+        An image (Y, X), a stack (T, Y, X), or either in colour (..., 3 or 4); a pyramid is a
+        list of them, or a zarr group. Numpy, dask, zarr, memmap: frames are read one at a
+        time, when they are needed.
     model : str, Path or SAM2
         Name of a config, a YAML file, or a loaded model.
     axis : int, optional
         The axis to play through; the view's, which is the first, unless given.
     view : View, optional
-        Colour, contrast, and the position on further axes.
+        Colour, channels, contrast, level of a pyramid, and the position on further axes.
     settings : Settings, optional
         Device and precision.
     labels : array-like, optional
@@ -75,7 +79,7 @@ class Session(Annotations):
 
     def __init__(
         self,
-        data: ArrayLike,
+        data: ArrayLike | Sequence[ArrayLike],
         model: str | Path | SAM2 = EMBEDDED_MODEL,
         axis: int | None = None,
         *,
@@ -89,7 +93,9 @@ class Session(Annotations):
         stack_labels = StackLabels(source, labels)
         device = choose_device(settings.device)
         self._precision = choose_precision(settings.precision, device)
-        self.model = load_model(model, settings.checkpoint, device=device)
+        self.model = load_model(
+            model, settings.checkpoint, device=device, compiled=settings.compile
+        )
         tracker = self._new_tracker(source)
         super().__init__(Workspace(source, stack_labels, tracker, is_empty=labels is None))
 
@@ -249,7 +255,9 @@ class Session(Annotations):
             axis=played,
             held=held,
             rgb=self.source.rgb,
-            contrast_limits=self.source.contrast_limits,
+            channel_axis=self.source.channel_axis,
+            channels=self.source.channels or None,
+            contrast_limits=self.source.limits,
             gamma=self.source.gamma,
             inverted=self.source.inverted,
         )
@@ -269,5 +277,13 @@ class Session(Annotations):
             self._work.tracker = fresh
 
     def _new_tracker(self, source: FrameSource) -> Tracker:
-        options = self.settings.tracker
-        return Tracker(self.model, source, precision=self._precision, options=options)
+        return Tracker(
+            self.model,
+            source,
+            precision=self._precision,
+            options=self.settings.tracker,
+            found=self._found,
+        )
+
+    def _found(self, object_id: int, frame: int) -> np.ndarray | None:
+        return self._work.found(object_id, frame)

@@ -11,6 +11,7 @@ from napari.layers import Labels
 from qtpy.QtCore import Qt, QThreadPool
 
 from napari_sam2._widget import AnnotateWidget
+from napari_sam2.predictors.batches import DeviceMemoryError
 
 PREVIEW, LABELS = "SAM 2 preview", "SAM 2 labels"
 WAIT = 10_000  #: ms, for what a worker does
@@ -123,6 +124,7 @@ def test_cancel_keeps_what_was_found_and_frees_the_buttons(following, viewer, ga
     ("error", "message"),
     [
         (torch.OutOfMemoryError("CUDA out of memory"), "ran out of memory"),
+        (DeviceMemoryError("Use the CPU."), "Use the CPU."),
         (OSError("disk gone"), "disk gone"),
     ],
 )

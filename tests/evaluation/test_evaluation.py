@@ -12,6 +12,7 @@ from napari_sam2.evaluation.prompting import find_targets
 from napari_sam2.evaluation.segmentation import score_frames
 from napari_sam2.evaluation.tracking import score_tracking
 from napari_sam2.predictors.image import ImagePredictor
+from napari_sam2.predictors.tracker import Tracker
 
 
 @pytest.fixture
@@ -155,6 +156,35 @@ def test_tracking_is_scored_where_there_is_truth(tiny_model, sequence_folder, bl
         (frame, number) for frame in range(1, 6) for number in (1, 2) if (frame, number) != (3, 2)
     )
     assert isinstance(sequence, Sequence)
+
+
+def test_objects_annotated_longest_are_followed_as_far_as_they_are(
+    tiny_model, sequence_folder, blobs, monkeypatch
+):
+    labels = blobs[1].copy()
+    labels[4:][labels[4:] == 1] = 0
+    labels[0, 90:, :30] = 3  # on the first frame alone
+    tifffile.imwrite(sequence_folder / "01" / "labels.tif", labels)
+    (sequence,) = find_sequences(sequence_folder)
+    visited = []
+    monkeypatch.setattr(
+        Tracker, "step", lambda _, ids, frame, **__: visited.append((frame, *ids)) or {}
+    )
+
+    scores = list(score_tracking(ImagePredictor(tiny_model), sequence, 5, max_objects=2))
+
+    assert scores == []
+    assert visited == [(0, 2, 1), (1, 2, 1), (2, 2, 1), (3, 2, 1), (4, 2), (5, 2)]
+
+
+def test_objects_are_followed_by_the_strategy_asked_for(tiny_model, sequence_folder):
+    (sequence,) = find_sequences(sequence_folder)
+    options = report.EvaluationOptions(tracked=5, strategy="sam2long")
+
+    (line,) = report.tracking_summary(ImagePredictor(tiny_model), sequence_folder, options)
+    scores = list(score_tracking(ImagePredictor(tiny_model), sequence, 5, strategy="sam2long"))
+
+    assert line.endswith(f"mean IoU {np.mean([score.iou for score in scores]):.3f}")
 
 
 def test_scores_are_written_for_every_object(tiny_model, images_folder, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from unittest import mock
 
-import torch
+from random_models import randomize, set_presence
 from sam2 import sam2_video_predictor
 from sam2.modeling.backbones.hieradet import Hiera
 from sam2.modeling.backbones.image_encoder import FpnNeck, ImageEncoder
@@ -146,28 +146,6 @@ def _narrow_heads(model, config):
     model.sam_mask_decoder = decoder
 
 
-@torch.no_grad()
-def randomize(module, seed=0):
-    """Give every parameter a value that matters: fresh ones are often 0, 1 or 1e-6.
-
-    Matrices keep the size of what they multiply, so that no softmax or sigmoid saturates;
-    mask logits reach about 30, like those of trained models.
-    """
-    generator = torch.Generator().manual_seed(seed)
-    for name, parameter in module.named_parameters():
-        noise = torch.randn(parameter.shape, generator=generator)
-        if parameter.ndim >= 2 and "embed" not in name and "token" not in name:
-            noise /= parameter[0].numel() ** 0.5
-            if "output_hypernetworks_mlps" in name and "layers.2" in name:
-                noise *= 0.3
-        elif name.endswith(("norm.weight", "gamma")) or (".norm" in name and "weight" in name):
-            noise = 1 + 0.2 * noise
-        else:
-            noise *= 0.3
-        parameter.copy_(noise)
-    return module
-
-
 def share_weights(ours, theirs, seed=0):
     """Randomise Meta's parameters, then load them into ours, strictly: the same keys."""
     randomize(theirs, seed)
@@ -176,15 +154,8 @@ def share_weights(ours, theirs, seed=0):
 
 
 def pair(config, *, appears=True, **options):
-    """Our whole model and Meta's, with the same random weights.
-
-    Whether objects appear is set: with random weights it would be a coin toss, and masks of
-    absent objects are all the same.
-    """
-    theirs = video_predictor(config, **options)
-    randomize(theirs)
-    score = theirs.sam_mask_decoder.pred_obj_score_head.layers[-1].bias
-    torch.nn.init.constant_(score, 20.0 if appears else -20.0)
+    """Our whole model and Meta's, with the same random weights; all objects appear, or none."""
+    theirs = set_presence(randomize(video_predictor(config, **options)), appears=appears)
     ours = SAM2(config)
     ours.load_state_dict(theirs.state_dict())
     return ours.eval(), theirs

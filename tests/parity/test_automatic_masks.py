@@ -1,60 +1,26 @@
-"""Meta's automatic mask generator and ours: the same masks, in the same order.
-
-With the weights in the package, which find objects: masks of random weights all cover the image,
-and one of them would suppress all others.
-"""
-
-import dataclasses
+"""Meta's automatic mask generator and ours: the same masks, in the same order."""
 
 import numpy as np
 import pytest
 import torch
+from automatic_calls import FEW, MODEL, OPTIONS, picture_of_discs, small_config
 from metas_extension import connected_components
 from parity_marks import AGAINST_META
 
-from napari_sam2 import SAM2, SAM2AutomaticMaskGenerator, load_config, load_model
-from napari_sam2.predictors.regions import point_grid, without_duplicates
+from napari_sam2 import SAM2, load_model
+from napari_sam2.predictors.regions import without_duplicates
 
+pairs = pytest.importorskip("predictor_pairs")
 reference = pytest.importorskip("parity_reference")
-metas = pytest.importorskip("sam2.automatic_mask_generator")
 boxes = pytest.importorskip("torchvision.ops.boxes")
 pytestmark = AGAINST_META
-
-FEW = {"points_per_side": 8, "pred_iou_thresh": 0.25, "stability_score_thresh": 0.5}
-GRIDS = [point_grid(9) ** 1.2, np.array([[0.3, 0.6], [0.5, 0.5], [0.8, 0.25], [0.9, 0.7]])]
-
-OPTIONS = {
-    "batches that do not divide": {"points_per_batch": 7},
-    "whatever its quality": {"pred_iou_thresh": 0, "box_nms_thresh": 1.0},
-    "however unstable": {"stability_score_thresh": 0.0},
-    "offset and threshold": {"stability_score_offset": 0.6, "mask_threshold": 0.4},
-    "fewer duplicates": {"box_nms_thresh": 0.2},
-    "crops": {"crop_n_layers": 1, "crop_overlap_ratio": 0.2},
-    "layers of crops": {
-        "crop_n_layers": 2,
-        "crop_n_points_downscale_factor": 2,
-        "crop_nms_thresh": 0.3,
-    },
-    "own grids": {"points_per_side": None, "point_grids": GRIDS, "crop_n_layers": 1},
-    "refined": {"use_m2m": True, "points_per_batch": 20},
-    "single masks": {
-        "multimask_output": False,
-        "pred_iou_thresh": 0.1,
-        "stability_score_thresh": 0.2,
-    },
-    "refined single masks in crops": {
-        "use_m2m": True,
-        "multimask_output": False,
-        "crop_n_layers": 1,
-    },
-}
 
 
 @pytest.fixture(scope="module")
 def models():
     """The embedded model on a small input, ours and Meta's."""
-    config = dataclasses.replace(load_config("sam2.1_hiera_nano"), image_size=128)
-    weights = load_model("sam2.1_hiera_nano").state_dict()
+    config = small_config()
+    weights = load_model(MODEL).state_dict()
     ours, theirs = SAM2(config), reference.video_predictor(config)
     for model in (ours, theirs):
         model.load_state_dict(weights)
@@ -63,25 +29,11 @@ def models():
 
 @pytest.fixture(scope="module")
 def discs():
-    """Discs of all colours on a dark ground, uint8."""
-    generator = np.random.default_rng(0)
-    rows, columns = np.mgrid[:120, :150]
-    image = generator.normal(20, 8, (120, 150, 3))
-    for _ in range(14):
-        row, column = generator.random(2) * image.shape[:2]
-        radius, squeeze = generator.uniform((6, 0.5), (16, 2))
-        inside = (rows - row) ** 2 + squeeze * (columns - column) ** 2 < radius**2
-        image[inside] = generator.uniform(60, 250, 3)
-    return image.clip(0, 255).astype(np.uint8)
+    return picture_of_discs()
 
 
 def both(models, **options):
-    """Our generator and Meta's."""
-    options = FEW | options
-    ours = SAM2AutomaticMaskGenerator(models[0], **options)
-    theirs = metas.SAM2AutomaticMaskGenerator(models[1], **options)
-    theirs.predictor._bb_feat_sizes = [(32, 32), (16, 16), (8, 8)]
-    return ours, theirs
+    return pairs.mask_generators(models, **(FEW | options))
 
 
 def assert_same(ours, theirs, *, at_least=6):

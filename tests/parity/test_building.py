@@ -4,7 +4,6 @@ import inspect
 
 import numpy as np
 import pytest
-import torch
 from parity_marks import AGAINST_META
 
 from napari_sam2 import SAM2ImagePredictor, build_sam2
@@ -45,9 +44,8 @@ def test_model_of_metas_name_gives_metas_numbers(postprocess):
         "hydra_overrides_extra": ["++model.image_size=128"],
     }
     name = "configs/sam2.1/sam2.1_hiera_t.yaml"
-    torch.manual_seed(0)  # the frequencies of positions are no parameters
     ours, theirs = reference.share_weights(
-        build_sam2(name, **options), metas_build.build_sam2(name, **options), seed=4
+        build_sam2(name, **options), metas_build.build_sam2(name, **options), seed=9
     )
     pair = SAM2ImagePredictor(ours), metas_image.SAM2ImagePredictor(theirs)
     pair[1]._bb_feat_sizes = [(32, 32), (16, 16), (8, 8)]

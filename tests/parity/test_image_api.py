@@ -4,39 +4,18 @@ import dataclasses
 
 import numpy as np
 import pytest
+from image_calls import BOX, CALLS, PROMPTS, picture
 from metas_extension import connected_components
 from parity_marks import AGAINST_META
 from PIL import Image
 
-from napari_sam2 import SAM2ImagePredictor
-
+pairs = pytest.importorskip("predictor_pairs")
 reference = pytest.importorskip("parity_reference")
-metas = pytest.importorskip("sam2.sam2_image_predictor")
 pytestmark = AGAINST_META
 
+both = pairs.image_predictors
+
 TOLERANCE = 1e-4  #: logits of up to about 40
-
-POINT, POINTS = np.array([[31.0, 20.5]]), np.array([[31.0, 20.5], [70.25, 44.0], [3.0, 9.0]])
-BOX = np.array([12.0, 7.5, 66.0, 51.0])
-
-
-def both(config, *, models=None, **options):
-    """Our predictor and Meta's."""
-    ours, theirs = models or reference.pair(config)
-    metas_predictor = metas.SAM2ImagePredictor(theirs, **options)
-    # Meta's has these fixed for inputs of 1024 pixels.
-    grid = config.grid_size
-    metas_predictor._bb_feat_sizes = [(n * grid, n * grid) for n in (4, 2, 1)]
-    return SAM2ImagePredictor(ours, **options), metas_predictor
-
-
-def picture(height=61, width=83, seed=0):
-    """Smooth colours with an edge, uint8."""
-    rows, columns = np.mgrid[:height, :width]
-    waves = np.stack([np.sin(rows / 7 + k) * np.cos(columns / (5 + k)) for k in range(3)], axis=-1)
-    noise = np.random.default_rng(seed).normal(0, 0.1, waves.shape)
-    edge = (columns > 0.4 * width)[..., None] * 0.4
-    return ((waves + noise + edge) * 80 + 100).clip(0, 255).astype(np.uint8)
 
 
 def assert_same(ours, theirs, *, logits=True):
@@ -57,56 +36,10 @@ def predictors(tiny_config):
     return pair
 
 
-PROMPTS = {
-    "point": {"point_coords": POINT, "point_labels": np.array([1])},
-    "points": {"point_coords": POINTS, "point_labels": np.array([1, 0, 1])},
-    "box": {"box": BOX},
-    "box and points": {"box": BOX, "point_coords": POINTS, "point_labels": np.array([1, 0, 0])},
-    "padding": {"point_coords": POINTS, "point_labels": np.array([1, 0, -1])},
-    "nothing": {},
-    "boxes": {"box": np.array([BOX, BOX / 2, BOX[[0, 0, 3, 3]]])},
-    "points of objects": {
-        "point_coords": np.stack([POINTS, POINTS[::-1]]),
-        "point_labels": np.array([[1, 0, 1], [1, 1, 0]]),
-    },
-    "lists": {"point_coords": POINTS.tolist(), "point_labels": [True, False, True]},
-}
-
-
-@pytest.mark.parametrize("multimask", [True, False])
-@pytest.mark.parametrize("prompts", PROMPTS.values(), ids=PROMPTS.keys())
-def test_prompt_gives_metas_logits(predictors, prompts, multimask):
-    ours, theirs = (
-        predictor.predict(**prompts, multimask_output=multimask, return_logits=True)
-        for predictor in predictors
-    )
-
-    assert_same(ours, theirs)
-
-
-@pytest.mark.parametrize("with_point", [True, False])
-def test_earlier_mask_gives_metas_logits(predictors, with_point):
-    earlier = predictors[1].predict(**PROMPTS["box"])[2]
-    prompts = PROMPTS["point"] if with_point else {}
-
-    ours, theirs = (
-        predictor.predict(**prompts, mask_input=earlier[1][None], return_logits=True)
-        for predictor in predictors
-    )
-
-    assert_same(ours, theirs)
-
-
-def test_earlier_masks_of_objects_give_metas_logits(predictors):
-    earlier = predictors[1].predict(**PROMPTS["boxes"], multimask_output=False)[2]
-
-    ours, theirs = (
-        predictor.predict(**PROMPTS["boxes"], mask_input=earlier, return_logits=True)
-        for predictor in predictors
-    )
-
-    assert earlier.shape == (3, 1, 32, 32)
-    assert_same(ours, theirs)
+@pytest.mark.parametrize("call", CALLS.values(), ids=CALLS.keys())
+def test_call_gives_metas_logits(tiny_config, call):
+    for ours, theirs in zip(*(call(predictor) for predictor in both(tiny_config)), strict=True):
+        assert_same(ours, theirs)
 
 
 def test_masks_are_metas(predictors):
@@ -118,30 +51,12 @@ def test_masks_are_metas(predictors):
     assert (ours[0] != theirs[0]).sum() <= 1
 
 
-def test_positions_in_parts_of_the_image_are_metas(predictors):
-    prompts = {"point_coords": POINTS / 100, "point_labels": np.array([1, 0, 1]), "box": BOX / 100}
-
-    ours, theirs = (
-        predictor.predict(**prompts, normalize_coords=False, return_logits=True)
-        for predictor in predictors
-    )
-
-    assert_same(ours, theirs)
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (7, 400), (128, 128), (129, 127), (311, 53)])
-def test_images_of_any_size_are_resized_like_metas(tiny_config, shape):
+def test_embeddings_are_metas(tiny_config):
     pair = both(tiny_config)
     for predictor in pair:
-        predictor.set_image(picture(*shape))
-    embeddings = [predictor.get_image_embedding() for predictor in pair]
-    ours, theirs = (
-        predictor.predict(np.array([[shape[1] / 3, shape[0] / 2]]), [1], return_logits=True)
-        for predictor in pair
-    )
+        predictor.set_image(picture(129, 127))
 
-    assert reference.largest_difference(*embeddings) < TOLERANCE
-    assert_same(ours, theirs)
+    assert reference.largest_difference(*(p.get_image_embedding() for p in pair)) < TOLERANCE
 
 
 @pytest.mark.parametrize(
@@ -168,24 +83,6 @@ def test_kinds_of_images_are_metas(tiny_config, given, as_metas_takes_it):
         ours.predict(**PROMPTS["box"], return_logits=True),
         theirs.predict(**PROMPTS["box"], return_logits=True),
     )
-
-
-def test_batches_of_images_are_metas(tiny_config):
-    images = [picture(), picture(90, 40, seed=1), picture(128, 128, seed=2)]
-    prompts = {
-        "point_coords_batch": [POINT, None, np.stack([POINT, POINT / 2])],
-        "point_labels_batch": [np.array([1]), None, np.array([[1], [1]])],
-        "box_batch": [None, BOX, np.stack([BOX, BOX / 2])],
-    }
-    pair = both(tiny_config)
-    for predictor in pair:
-        predictor.set_image_batch(images)
-    ours, theirs = (predictor.predict_batch(**prompts, return_logits=True) for predictor in pair)
-
-    assert [len(part) for part in ours] == [len(part) for part in theirs] == [3, 3, 3]
-    for one, other in zip(zip(*ours, strict=True), zip(*theirs, strict=True), strict=True):
-        assert_same(one, other)
-    assert_same(*(predictor.predict(**PROMPTS["box"]) for predictor in pair), logits=False)
 
 
 @pytest.mark.parametrize("postprocess", [True, False])

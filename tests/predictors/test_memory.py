@@ -83,6 +83,16 @@ def test_memory_does_not_grow_with_the_frames():
     assert max(sizes[50:]) == sizes[50]
 
 
+def test_chosen_frames_are_kept_from_afar_the_latest_six_whole():
+    known = tracked_over(range(60))
+    chosen = [20, 18, 15, 14, 13, 12, 9, 8]
+    known.keep_near((59, 0), chosen)
+
+    whole = {frame for frame, one in known.tracked.items() if one.features is not None}
+    assert set(known.tracked) == {*range(1, 17), *range(43, 60), *chosen}
+    assert whole == {*range(1, 8), *range(52, 60), *chosen[:6]}
+
+
 def test_correction_forgets_what_is_around_it():
     known = tracked_over(range(30))
     known.forget_around(15)

@@ -43,6 +43,11 @@ def show_session(parts: Parts, session: Session, name: str) -> Task:
         If the image, as the viewer shows it, cannot be played like the session's.
     """
     source, panels = session.source, parts.panels
+    if source.channels:
+        raise ValueError(
+            f"The session sees channels {source.channels} as colours, and a layer of the viewer "
+            "shows one. Begin a session with that channel alone to show it."
+        )
     image = _image_of(parts.viewer, session, name)
     panels.image.choose(image, source.axis or 0)
     prompts = {i: known.prompts for i, known in session.objects.items()}

@@ -94,6 +94,8 @@ def _duration(seconds: float) -> str:
 
 def explain(error: Exception) -> str:
     """Say what stopped the work, for the user."""
+    if type(error).__name__ == "DeviceMemoryError":  # by name, as torch's: torch may not be loaded
+        return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return (
             f"The device ran out of memory ({error}). Choose a smaller model, or follow fewer "

@@ -21,7 +21,7 @@ def compute_options(*, field: bool = True) -> argparse.ArgumentParser:
     Parameters
     ----------
     field : bool
-        Whether the command can look at parts of frames.
+        Whether the command can look at parts of frames, and follow objects by any strategy.
     """
     compute = argparse.ArgumentParser(add_help=False)
     which = compute.add_mutually_exclusive_group()
@@ -44,12 +44,22 @@ def compute_options(*, field: bool = True) -> argparse.ArgumentParser:
     )
     compute.add_argument("--device", help="cpu, cuda, mps; the fastest there is unless given")
     compute.add_argument("--precision", help="float32, bfloat16 or float16")
+    compute.add_argument(
+        "--compile", action="store_true", help="compile the network: slow at first, then faster"
+    )
     if field:
         compute.add_argument(
             "--field",
             default="auto",
             choices=["auto", "frame"],
             help="what the model sees: a window that suits the object, or always the whole frame",
+        )
+        compute.add_argument(
+            "--strategy",
+            default="sam2",
+            choices=["sam2", "sam2long", "samurai"],
+            help="which masks objects are followed by, and what of them is remembered: SAM 2's "
+            "rule, or that of SAM2Long or SAMURAI",
         )
     return compute
 
@@ -81,5 +91,6 @@ def chosen_settings(options: argparse.Namespace) -> Settings:
         checkpoint=options.checkpoint,
         device=options.device,
         precision=options.precision,
-        tracker=TrackerOptions(field=options.field),
+        compile=options.compile,
+        tracker=TrackerOptions(field=options.field, strategy=options.strategy),
     )

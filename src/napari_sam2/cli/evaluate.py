@@ -41,12 +41,18 @@ def _evaluate(options: argparse.Namespace) -> None:
         raise ValueError(f"The recipe {options.kept_out_of} keeps no images out.")
     device = choose_device(options.device)
     predictor = ImagePredictor(
-        load_model(chosen_model(options), options.checkpoint, device=device),
+        load_model(
+            chosen_model(options), options.checkpoint, device=device, compiled=options.compile
+        ),
         precision=choose_precision(options.precision, device),
         field=options.field,
     )
     measured = report.EvaluationOptions(
-        only=only, whole=options.whole, frames=options.frames, tracked=options.track or 0
+        only=only,
+        whole=options.whole,
+        frames=options.frames,
+        tracked=options.track or 0,
+        strategy=options.strategy,
     )
     results = report.Report()
     for line in report.measure(predictor, options.folders, measured, results):

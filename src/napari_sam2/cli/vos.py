@@ -66,19 +66,20 @@ def _vos(options: argparse.Namespace) -> None:
 
     from napari_sam2.model.checkpoint import weights_of
     from napari_sam2.model.config import load_config
+    from napari_sam2.predictors.device import choose_precision
     from napari_sam2.predictors.meta.build import build_sam2_video_predictor
     from napari_sam2.predictors.meta.video_frames import JpegFolder
     from napari_sam2.vos import VosOptions, find_videos, segment_video
 
-    if options.precision not in {None, "float32"}:
-        raise ValueError(f"Videos are computed in float32 here; got {options.precision}.")
     model = chosen_model(options)
     predictor = build_sam2_video_predictor(
         model,
         options.checkpoint or weights_of(load_config(model)),
         options.device,
         apply_postprocessing=options.postprocess,
+        vos_optimized=options.compile,
     )
+    predictor.precision = choose_precision(options.precision, predictor.device)
     rules = VosOptions(
         score_threshold=options.threshold,
         every_mask=options.every_mask,

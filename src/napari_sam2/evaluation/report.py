@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.evaluation.datasets import AnnotatedFrame
     from napari_sam2.predictors.image import ImagePredictor
+    from napari_sam2.predictors.strategies import StrategyName
 
 #: What the numbers of `tracking_summary` mean.
 TRACKING_RULE = (
@@ -35,6 +36,7 @@ class EvaluationOptions:
     whole: bool = False  #: whether all labels of an image are one object
     frames: int = 10  #: of each sequence, at most
     tracked: int = 0  #: frames that objects are followed for in each sequence; 0 is not at all
+    strategy: StrategyName = "sam2"  #: by which they are followed
 
 
 @dataclass(slots=True)
@@ -80,7 +82,7 @@ def measure(
         yield TRACKING_RULE
         for folder in folders:
             try:
-                yield from tracking_summary(predictor, folder, options.tracked)
+                yield from tracking_summary(predictor, folder, options)
             except (ValueError, OSError) as error:
                 results.failures.append(f"{folder}, followed: {error}")
 
@@ -125,10 +127,13 @@ def summary(name: str, scores: Sequence[ObjectScore]) -> str:
     )
 
 
-def tracking_summary(predictor: ImagePredictor, folder: Path, n_frames: int) -> Iterator[str]:
+def tracking_summary(
+    predictor: ImagePredictor, folder: Path, options: EvaluationOptions
+) -> Iterator[str]:
     """Follow first-frame boxes in every sequence of a folder; a line for each."""
     for sequence in find_sequences(folder):
-        scores = list(score_tracking(predictor, sequence, n_frames))
+        n_frames = options.tracked
+        scores = list(score_tracking(predictor, sequence, n_frames, strategy=options.strategy))
         if scores:
             mean = np.mean([score.iou for score in scores])
             count = len({score.object_id for score in scores})

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import Tensor, nn, zeros
 
-from napari_sam2.model.layers import MLP, from_windows, to_windows
+from napari_sam2.model.layers import MLP, from_windows, in_strips, joined, to_windows
 
 if TYPE_CHECKING:
     from napari_sam2.model.config import HieraConfig
@@ -84,6 +84,12 @@ class MultiScaleBlock(nn.Module):
         self.proj = nn.Linear(dim, dim_out) if begins_stage else None
 
     def forward(self, x: Tensor) -> Tensor:  # (B, H, W, C) -> (B, H', W', C')
+        if self.window:
+            strips = in_strips(x, self.window)
+            return joined([self._mix(self._attend(strip)) for strip in strips])
+        return joined([self._mix(strip) for strip in in_strips(self._attend(x), 1)])
+
+    def _attend(self, x: Tensor) -> Tensor:  # (B, H, W, C) -> (B, H', W', C')
         normed = self.norm1(x)
         shortcut = x if self.proj is None else _halve(self.proj(normed))
         if self.window:
@@ -91,7 +97,10 @@ class MultiScaleBlock(nn.Module):
             attended = from_windows(attended, *shortcut.shape[1:3])
         else:
             attended = self.attn(normed)
-        x = shortcut + attended
+        summed: Tensor = shortcut + attended
+        return summed
+
+    def _mix(self, x: Tensor) -> Tensor:  # (B, H, W, C) -> same
         mixed: Tensor = x + self.mlp(self.norm2(x))
         return mixed
 

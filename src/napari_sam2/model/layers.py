@@ -10,7 +10,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
+
+#: Tokens of a strip. Large enough for matrix products to run at full speed, and small enough that
+#: what a block makes of them (some 4 kB each) stays in the cache.
+STRIP_TOKENS = 2048
 
 
 class LayerNorm2d(nn.Module):
@@ -69,6 +73,33 @@ def resize_smoothly(x: Tensor, size: tuple[int, int]) -> Tensor:
         x.to(device), size, mode="bilinear", align_corners=False, antialias=True
     )
     return resized.to(x.device)
+
+
+def in_strips(x: Tensor, height: int) -> Sequence[Tensor]:
+    """Cut a map into strips that a CPU holds in its cache while it works on them.
+
+    Elsewhere, while training, and where torch compiles, the map stays whole.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, H, W, C)
+    height : int
+        In tokens; strips are a multiple of it, but for the last.
+
+    Returns
+    -------
+    sequence of Tensor, shape (B, h, W, C)
+    """
+    if x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
+        return (x,)
+    rows = STRIP_TOKENS // (len(x) * x.shape[2] * height) * height
+    strips: Sequence[Tensor] = x.split(max(rows, height), dim=1)
+    return strips
+
+
+def joined(strips: Sequence[Tensor]) -> Tensor:
+    """Put strips (B, h, W, C) under each other."""
+    return strips[0] if len(strips) == 1 else torch.cat(list(strips), dim=1)
 
 
 def to_windows(x: Tensor, size: int) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
@@ -46,10 +47,28 @@ class FpnNeck(nn.Module):
             lateral.add_module("conv", nn.Conv2d(dim, channels, kernel_size=1))
             self.convs.append(lateral)
 
-    def forward(self, maps: list[Tensor]) -> Pyramid:
-        stride32, stride16, stride8, stride4 = (
-            conv(x) for conv, x in zip(self.convs, reversed(maps), strict=True)
-        )
+    def forward(
+        self, maps: list[Tensor], finest: tuple[nn.Conv2d, nn.Conv2d] | None = None
+    ) -> Pyramid:
+        """Combine the maps of the trunk.
+
+        Parameters
+        ----------
+        maps : list of Tensor
+            Finest first.
+        finest : tuple of nn.Conv2d, optional
+            What follows on the maps of strides 4 and 8 alone, 1 x 1: the result has these maps
+            after it.
+        """
+        laterals = [lateral.get_submodule("conv") for lateral in reversed(self.convs)]
+        if finest:
+            stride4, stride8 = (
+                _both(lateral, after, x)
+                for lateral, after, x in zip(laterals, finest, maps, strict=False)
+            )
+        else:
+            stride4, stride8 = (lateral(x) for lateral, x in zip(laterals[:2], maps, strict=False))
+        stride16, stride32 = (lateral(x) for lateral, x in zip(laterals[2:], maps[2:], strict=True))
         # In float32 also under autocast, as the published weights were trained.
         upsampled = F.interpolate(stride32.float(), scale_factor=2.0, mode="nearest")
         return Pyramid(stride4, stride8, stride16 + upsampled)
@@ -63,6 +82,17 @@ class ImageEncoder(nn.Module):
         self.trunk = Hiera(hiera)
         self.neck = FpnNeck(hiera.stage_dims, channels)
 
-    def forward(self, pixels: Tensor) -> Pyramid:  # (B, 3, H, W)
-        pyramid: Pyramid = self.neck(self.trunk(pixels))
+    def forward(
+        self, pixels: Tensor, finest: tuple[nn.Conv2d, nn.Conv2d] | None = None
+    ) -> Pyramid:  # (B, 3, H, W)
+        pyramid: Pyramid = self.neck(self.trunk(pixels), finest)
         return pyramid
+
+
+def _both(first: nn.Module, second: nn.Conv2d, x: Tensor) -> Tensor:
+    """Apply two 1 x 1 convolutions as one: the wide map between them is never made."""
+    assert isinstance(first, nn.Conv2d)
+    assert first.bias is not None
+    weight = torch.einsum("onhw,nihw->oihw", second.weight, first.weight)
+    bias = second(first.bias[:, None, None]).flatten()
+    return F.conv2d(x, weight, bias)

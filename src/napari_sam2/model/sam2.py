@@ -77,7 +77,7 @@ class ObjectOutput(NamedTuple):
 
     candidates: Tensor  #: (B, M, H / 4, W / 4), float32 logits; NO_OBJECT where absent
     candidate_ious: Tensor  #: (B, M), predicted
-    logits: Tensor  #: (B, 1, H / 4, W / 4), the candidate with the highest predicted IoU
+    logits: Tensor  #: (B, 1, H / 4, W / 4), the candidate taken: best by predicted IoU as a rule
     ious: Tensor  #: (B, 1)
     pointer: Tensor  #: (B, C)
     object_score: Tensor  #: (B, 1), logits
@@ -90,6 +90,7 @@ class Memories(NamedTuple):
     ages: tuple[int, ...]  #: of the K: distance in frames, 1 to 6; 0 for a prompted frame
     pointers: Tensor  #: (B, P, C)
     pointer_ages: Tensor  #: (B, P), distance over the longest possible; negative if ahead
+    key_weights: Tensor | None = None  #: (B, K + P): how much each draws attention; alike if None
 
 
 class SAM2(nn.Module):
@@ -137,18 +138,21 @@ class SAM2(nn.Module):
         pixels : Tensor, shape (B, 3, H, W)
             ImageNet-normalised, H = W = ``config.image_size``.
         """
-        return self.features(self.image_encoder(pixels))
+        decoder = self.sam_mask_decoder
+        return self._features(self.image_encoder(pixels, (decoder.conv_s0, decoder.conv_s1)))
 
     def features(self, pyramid: Pyramid) -> ImageFeatures:
         """Make a feature pyramid ready for the decoder and the memories."""
+        stride4 = self.sam_mask_decoder.conv_s0(pyramid.stride4)
+        stride8 = self.sam_mask_decoder.conv_s1(pyramid.stride8)
+        return self._features(pyramid._replace(stride4=stride4, stride8=stride8))
+
+    def _features(self, pyramid: Pyramid) -> ImageFeatures:
         return ImageFeatures(
             pyramid.stride16,
             self.get_buffer("image_positions"),
             self.sam_prompt_encoder.dense_positions(),
-            (
-                self.sam_mask_decoder.conv_s0(pyramid.stride4),
-                self.sam_mask_decoder.conv_s1(pyramid.stride8),
-            ),
+            (pyramid.stride4, pyramid.stride8),
         )
 
     def without_memory(self, features: ImageFeatures) -> Tensor:
@@ -219,13 +223,22 @@ class SAM2(nn.Module):
         """
         return self.choose(self.decode(embedding, features, prompts), multimask=multimask)
 
-    def choose(self, decoded: DecodedMasks, *, multimask: bool) -> ObjectOutput:
-        """Choose among decoded masks, and hide objects that are not there; see `segment`."""
+    def choose(
+        self, decoded: DecodedMasks, *, multimask: bool, index: Tensor | None = None
+    ) -> ObjectOutput:
+        """Choose among decoded masks, and hide objects that are not there; see `segment`.
+
+        Parameters
+        ----------
+        index : Tensor, shape (B,), optional
+            Which candidate to take of each object; that with the highest predicted IoU unless
+            given.
+        """
         chosen = candidates(decoded) if multimask else single(decoded, self.config)
         appears = chosen.object_score > 0  # (B, 1)
         logits = chosen.logits.float().where(appears[..., None, None], NO_OBJECT)
         ious = chosen.ious.float()
-        best = best_index(ious)
+        best = best_index(ious) if index is None else index
         pointer = self.obj_ptr_proj(pick(chosen.tokens, best)[:, 0])
         return ObjectOutput(
             logits,
@@ -294,7 +307,7 @@ class SAM2(nn.Module):
         return torch.where(appears, pointer, self.no_obj_ptr)
 
     def _memory_tokens(self, memories: Memories) -> tuple[Tensor, Tensor, int]:
-        spatial, ages, pointers, pointer_ages = memories
+        spatial, ages, pointers, pointer_ages, key_weights = memories
         # Index -1 is the prompted frames' embedding, 0 that of the frame just before.
         time = self.maskmem_tpos_enc[[age - 1 for age in ages], :, 0]  # (K, 1, D)
         place = self.get_buffer("memory_positions").flatten(2).transpose(1, 2)  # (1, H * W, D)
@@ -309,11 +322,14 @@ class SAM2(nn.Module):
             pointer_time = self.obj_ptr_tpos_proj(sine_line(pointer_ages, self.config.d_model))
             pointer_time = pointer_time.repeat_interleave(per_pointer, dim=1)
         positions = positions.expand(len(cut), -1, -1)
-        return (
-            torch.cat((tokens.to(cut.dtype), cut), dim=1),
-            torch.cat((positions, pointer_time), dim=1),
-            cut.shape[1],
-        )
+        tokens = torch.cat((tokens.to(cut.dtype), cut), dim=1)
+        positions = torch.cat((positions, pointer_time), dim=1)
+        if key_weights is not None:
+            each = [place.shape[1]] * len(ages) + [per_pointer] * pointers.shape[1]
+            weights = key_weights.repeat_interleave(torch.tensor(each).to(cut.device), dim=1)
+            # Keys are the sum of both, values the tokens alone, which stay as they are.
+            positions = weights[..., None] * (tokens + positions) - tokens
+        return tokens, positions, cut.shape[1]
 
 
 def _token(*shape: int) -> nn.Parameter:

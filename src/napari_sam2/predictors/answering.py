@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import BoxPrompt, PointPrompt, Prompt
 
 
+#: Memories made again for a click, of those that were let go: each takes as long as the click.
+MADE_AGAIN = 1
+
+
 class Answerer:
     """Decodes clicks one on top of the other, in windows that suit what they find.
 
@@ -89,7 +93,9 @@ class Answerer:
         """Decode clicks in a window, on top of what was seen before them."""
         near = []
         if corrects:
-            attended = self.recall.attended(known, frame, window, reverse=known.reverse)
+            attended = self.recall.attended(
+                known, frame, window, reverse=known.reverse, again=MADE_AGAIN
+            )
             near = [attended] if attended.spatial else []
         embedding = self.segmenter.embedding(frame, window, near)
         logits = previous.through(window) if previous else None

@@ -5,16 +5,20 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, NamedTuple
 
+from napari_sam2.model.sam2 import TRACKED_MEMORIES
 from napari_sam2.predictors.memory import ObjectMemory
 from napari_sam2.predictors.windows import extent_of_logits, move_logits
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
+    import numpy as np
     from torch import Tensor
 
     from napari_sam2.model.sam2 import ObjectOutput
+    from napari_sam2.predictors.following import Followed
+    from napari_sam2.predictors.memory import Note
     from napari_sam2.predictors.windows import Extent, Window
 
 
@@ -24,6 +28,12 @@ class Sighting(NamedTuple):
     window: Window
     logits: Tensor  #: (1, 1, H / 4, W / 4)
     object_score: Tensor  #: (1, 1)
+    unfilled: Tensor | None = None  #: logits before holes were filled, if any were
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory this takes."""
+        return self.logits.nbytes + (0 if self.unfilled is None else self.unfilled.nbytes)
 
     @property
     def extent(self) -> Extent | None:
@@ -33,6 +43,11 @@ class Sighting(NamedTuple):
     def through(self, window: Window) -> Tensor:
         """Give the logits as another window would have them."""
         return move_logits(self.logits, self.window, window)
+
+    def as_remembered(self, window: Window) -> Tensor:
+        """Do as `through`, with the holes that memories have."""
+        logits = self.logits if self.unfilled is None else self.unfilled
+        return move_logits(logits, self.window, window)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +81,17 @@ class TrackedObject:
     window: Window | None = None  #: what all its memories are of
     tracked: set[int] = field(default_factory=set)  #: every frame it was followed over
     reverse: bool = False  #: which way it was followed last
+    last: int | None = None  #: the frame visited last
+    #: Other accounts of what happened since the last prompt, where a strategy keeps them.
+    rivals: list[TrackedObject] = field(default_factory=list)
+
+    @property
+    def accounts(self) -> tuple[TrackedObject, ...]:
+        """All accounts of what happened; the one in the lead, which is shown, first."""
+        return self, *self.rivals
+
+    #: Gives its mask on a frame where it was found earlier, (H, W); None where there is none.
+    found: Callable[[int], np.ndarray | None] | None = None
 
     @property
     def followed(self) -> set[int]:
@@ -84,11 +110,44 @@ class TrackedObject:
         known = passed | {f: one.sighting for f, one in self.prompted.items()}
         return known[min(known, key=lambda other: (abs(other - frame), other))] if known else None
 
-    def keep_near(self, frame: int) -> None:
-        """Forget what neither this frame nor a prompted one can reach."""
-        self.memory.keep_near((frame, *self.prompted))
-        in_reach = {f for f, m in self.memory.tracked.items() if m.features is not None}
-        self.sightings = {f: seen for f, seen in self.sightings.items() if f in in_reach}
+    def note(self, frame: int) -> Note | None:
+        """Give what a strategy wrote down about a frame; nothing about prompted ones."""
+        tracked = self.memory.tracked.get(frame)
+        return tracked.note if tracked and frame not in self.prompted else None
+
+    def keep_rivals(self, before: int, *, reverse: bool) -> None:
+        """Let rivals go, unless it was they that went up to the frame before the one to come."""
+        goes_on = self.last == before and self.reverse == reverse
+        if before in self.prompted or before not in self.memory.tracked or not goes_on:
+            self.rivals = []
+
+    def go_on(self, frame: int, window: Window, followed: Sequence[Followed]) -> None:
+        """Remember what was found on a frame, as the accounts that are from now on."""
+        accounts = self.accounts
+        # Before the lead changes: they set out from what was.
+        self.rivals = [accounts[one.account]._fork() for one in followed[1:]]
+        if lead := followed[0].account:
+            other = accounts[lead]._fork()
+            self.memory.tracked, self.sightings = other.memory.tracked, other.sightings
+        for account, one in zip(self.accounts, followed, strict=True):
+            account.memory.tracked[frame] = one.memory
+            account.sightings[frame] = one.sighting(window)
+
+    def _fork(self) -> TrackedObject:
+        """Give an account that begins like this one; prompts are the same, also later ones."""
+        memory = ObjectMemory(self.memory.prompted, dict(self.memory.tracked))
+        return TrackedObject(memory, self.prompted, dict(self.sightings), self.window)
+
+    def keep_near(self, frame: int, chosen: Sequence[int] = ()) -> None:
+        """Forget what neither this frame nor a prompted one can reach, unless it is chosen."""
+        near = (frame, *self.prompted)
+        self.memory.keep_near(near, chosen)
+        self.sightings = {
+            f: self.sightings[f]
+            for f, one in self.memory.tracked.items()
+            if f in self.sightings
+            and (one.features is not None or min(abs(f - n) for n in near) <= TRACKED_MEMORIES + 1)
+        }
 
 
 def order_prompts(prompts: Sequence[Prompt], *, corrects: bool) -> tuple[Prompt, ...]:

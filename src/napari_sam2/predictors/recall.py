@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from napari_sam2.model.sam2 import TRACKED_MEMORIES
 from napari_sam2.predictors.memory import Attended, FrameMemory
 from napari_sam2.predictors.objects import Sighting
+from napari_sam2.predictors.retention import make_again, wanted_again
+from napari_sam2.predictors.strategies.strategy import Outlook
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Sequence
 
     from torch import Tensor
 
     from napari_sam2.predictors.objects import PromptedFrame, TrackedObject
     from napari_sam2.predictors.segmenter import Segmenter
+    from napari_sam2.predictors.strategies.strategy import Strategy
     from napari_sam2.predictors.windows import Window
     from napari_sam2.prompts import MaskPrompt
 
@@ -24,10 +29,13 @@ class Recall:
     Parameters
     ----------
     segmenter : Segmenter
+    strategy : Strategy
+        What is attended to.
     """
 
-    def __init__(self, segmenter: Segmenter) -> None:
+    def __init__(self, segmenter: Segmenter, strategy: Strategy) -> None:
         self.segmenter = segmenter
+        self.strategy = strategy
 
     def aim(self, known: TrackedObject, frame: int, *, reverse: bool) -> Window:
         """Point the window of an object at where it was on the nearest frame.
@@ -40,28 +48,66 @@ class Recall:
         return known.window or windows.whole
 
     def attended(
-        self, known: TrackedObject, frame: int, window: Window, *, reverse: bool
+        self,
+        known: TrackedObject,
+        frame: int,
+        window: Window,
+        *,
+        reverse: bool,
+        again: int = TRACKED_MEMORIES,
     ) -> Attended:
-        """Choose what a frame attends to in a window, and encode what is not yet as needed."""
+        """Choose what a frame attends to in a window, and encode what is not yet as needed.
+
+        Parameters
+        ----------
+        known : TrackedObject
+        frame : int
+        window : Window
+        reverse : bool
+            Whether time runs backwards.
+        again : int
+            Of how many frames before this one memories are made again if they were let go.
+        """
         if known.window != window:
             self._move(known, window)
         self._remember_prompted(known, window, but_for=frame)
+        for before in wanted_again(known, frame, again, reverse=reverse):
+            make_again(self.segmenter, known, before, window)
         n_frames = self.segmenter.source.n_frames
-        return known.memory.attended(frame, reverse=reverse, n_frames=n_frames)
+        return self.strategy.attended(known.memory, frame, reverse=reverse, n_frames=n_frames)
+
+    def outlooks(
+        self, known: TrackedObject, frame: int, window: Window, *, reverse: bool
+    ) -> list[Outlook]:
+        """Do as `attended` for each account of an object that goes on; the lead's is first."""
+        before = frame + 1 if reverse else frame - 1
+        lead = self.attended(known, frame, window, reverse=reverse)
+        known.keep_rivals(before, reverse=reverse)
+        rivals = [self.attended(one, frame, window, reverse=reverse) for one in known.rivals]
+        notes = [one.note(before) for one in known.accounts]
+        return [Outlook(*pair) for pair in zip([lead, *rivals], notes, strict=True)]
+
+    def forget(self, known: TrackedObject, frame: int, *, reverse: bool) -> None:
+        """Forget what will not be attended to after a frame."""
+        for one in known.accounts:
+            one.keep_near(frame, self.strategy.kept(one.memory, frame, reverse=reverse))
 
     def remember(
         self, frame: int, window: Window, seen: Sighting, pointer: Tensor, *, binarize: bool
     ) -> FrameMemory:
         """Encode a mask as others will attend to it in a window."""
         features = self.segmenter.encode(
-            frame, window, seen.through(window), seen.object_score, binarize=binarize
+            frame, window, seen.as_remembered(window), seen.object_score, binarize=binarize
         )
         return FrameMemory(features, pointer)
 
-    def restart(self, known: TrackedObject, masks: Iterable[MaskPrompt]) -> None:
+    def restart(self, known: TrackedObject, masks: Sequence[MaskPrompt]) -> None:
         """Remember masks as those of tracked frames, in the place of all that was tracked."""
         known.memory.tracked.clear()
         known.sightings.clear()
+        known.rivals = []
+        for mask in masks:
+            known.memory.forget_around(mask.frame)
         for mask in masks:
             (window,) = self.segmenter.windows.first([mask])
             if mask.box is None and known.window:
@@ -69,7 +115,7 @@ class Recall:
             known.window = known.window or window
             # First of all: a new prompt has the tracked frames around it forgotten.
             self._remember_prompted(known, known.window)
-            output = self.segmenter.accept(mask.frame, window, mask)
+            output = self.segmenter.accept(mask.frame, window, mask.mask[window.region])
             seen = Sighting(window, output.logits, output.object_score)
             known.sightings[mask.frame] = seen
             known.memory.tracked[mask.frame] = self.remember(
@@ -94,9 +140,8 @@ class Recall:
         for frame, one in memory.tracked.items():
             if one.features is not None:
                 seen = known.sightings[frame]
-                memory.tracked[frame] = self.remember(
-                    frame, window, seen, one.pointer, binarize=False
-                )
+                again = self.remember(frame, window, seen, one.pointer, binarize=False)
+                memory.tracked[frame] = replace(one, features=again.features)
         for frame in memory.prompted:
             memory.prompted[frame] = self._prompted(known.prompted[frame], frame, window)
 

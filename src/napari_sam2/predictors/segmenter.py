@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import torch
 
+from napari_sam2.model.mask_decoder import DecodedMasks
 from napari_sam2.model.sam2 import LOGIT_LIMIT, ObjectOutput, PromptTensors
 from napari_sam2.predictors.device import autocast
+from napari_sam2.predictors.feature_store import FeatureStore
 from napari_sam2.predictors.features import FeatureCache
-from napari_sam2.predictors.memory import Attended, collate
+from napari_sam2.predictors.memory import Attended, collate, group
 from napari_sam2.predictors.postprocess import fill_holes
+from napari_sam2.predictors.prefetch import ReadAhead
 from napari_sam2.predictors.transforms import cut_out, encode_clicks, mask_to_input
 from napari_sam2.predictors.windows import Field, Window, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+    import numpy as np
     from torch import Tensor
 
-    from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.model.sam2 import SAM2, Memories
     from napari_sam2.predictors.frames import Frames
-    from napari_sam2.prompts import BoxPrompt, MaskPrompt, ObjectMask, PointPrompt
+    from napari_sam2.predictors.strategies import StrategyName
+    from napari_sam2.prompts import BoxPrompt, ObjectMask, PointPrompt
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,8 +44,20 @@ class TrackerOptions:
     #: Keep memories that no frame nearby attends to, for frames far away to be prompted again
     #: with Meta's numbers; what is kept then grows with the frames.
     remember_all: bool = False
+    #: Which masks objects are followed by, and what is remembered: SAM 2's rule, or that of
+    #: SAM2Long or SAMURAI. See `napari_sam2.predictors.strategies`.
+    strategy: StrategyName = "sam2"
     max_objects: int = 16  #: in one batch
+    #: Of memories. Beyond it those are let go that no frame near the last one attends to, and
+    #: made again when they are: see `napari_sam2.predictors.retention`.
+    memory_bytes: int = 512 * 2**20
+    result_bytes: int = 256 * 2**20  #: of low-resolution masks, likewise
     feature_bytes: int = 64 * 2**20  #: of image features kept for frames visited again
+    #: Where image features are kept from one session to the next, if anywhere: frames that
+    #: were seen before are not encoded again.
+    feature_folder: Path | None = None
+    feature_folder_bytes: int = 8 * 2**30  #: of all files there
+    ahead_bytes: int = 128 * 2**20  #: of frames read ahead in a thread; 0: there is none
 
 
 class Segmenter:
@@ -63,18 +81,21 @@ class Segmenter:
         self.precision = precision
         self.options = options
         self.windows = Windows(source.shape, model.config.image_size, options.field)
+        self.reader = ReadAhead(source, options.ahead_bytes)
+        store = None
+        if options.feature_folder is not None:
+            folder = Path(options.feature_folder)
+            store = FeatureStore(folder, model, precision, options.feature_folder_bytes)
         self.features = FeatureCache(
-            model, source, precision=precision, max_bytes=options.feature_bytes
+            model, self.reader, precision=precision, max_bytes=options.feature_bytes, store=store
         )
 
-    def accept(self, frame: int, window: Window, prompt: MaskPrompt) -> ObjectOutput:
-        """Take a given mask as the answer."""
+    def accept(self, frame: int, window: Window, mask: np.ndarray) -> ObjectOutput:
+        """Take a mask of a window, bool, as the answer."""
         features = self.features[frame, window]
-        mask = mask_to_input(
-            prompt.mask[window.region], self.model.config.image_size, self.model.device
-        )
+        given = mask_to_input(mask, self.model.config.image_size, self.model.device)
         with autocast(self.model.device, self.precision):
-            return self.model.accept_mask(features, mask)
+            return self.model.accept_mask(features, given)
 
     def embedding(self, frame: int, window: Window, attended: Sequence[Attended] = ()) -> Tensor:
         """Give a window's features, conditioned on what each of some objects attends to.
@@ -87,9 +108,15 @@ class Segmenter:
         with autocast(self.model.device, self.precision):
             if not attended:
                 return self.model.without_memory(features)
-            width = self.model.config.d_model
-            memories = collate(attended, self.source.n_frames, width, self.model.device)
-            return self.model.with_memory(features, memories)
+            groups = group([one.shape for one in attended])
+            parts = [
+                self.model.with_memory(features, self._collate([attended[i] for i in alike]))
+                for alike in groups
+            ]
+        if len(parts) == 1:
+            return parts[0]
+        order = torch.tensor([i for alike in groups for i in alike])
+        return torch.cat(parts)[order.argsort().to(self.model.device)]
 
     def decode(
         self,
@@ -125,27 +152,56 @@ class Segmenter:
             candidates=fill_holes(output.candidates.transpose(0, 1), area).transpose(0, 1),
         )
 
-    def follow(
-        self, frame: int, window: Window, attended: Sequence[Attended]
-    ) -> tuple[ObjectOutput, Tensor]:
-        """Find objects by what they attend to; as many memories each, of the same window.
+    def follow(self, frame: int, window: Window, attended: Sequence[Attended]) -> DecodedMasks:
+        """Look for objects by what they attend to.
+
+        Returns
+        -------
+        DecodedMasks
+            Four for each of `attended`; see `settle`.
+        """
+        embedding = self.embedding(frame, window, attended)
+        features = self.features[frame, window]
+        with autocast(self.model.device, self.precision):
+            nothing = PromptTensors.none(len(attended), self.model.device)
+            return self.model.decode(embedding, features, nothing)
+
+    def settle(
+        self,
+        frame: int,
+        window: Window,
+        decoded: DecodedMasks,
+        chosen: Sequence[tuple[int, int]] | None = None,
+    ) -> tuple[ObjectOutput, Tensor, Tensor]:
+        """Take masks that `follow` gave, and encode them as memories.
+
+        Parameters
+        ----------
+        frame : int
+        window : Window
+        decoded : DecodedMasks
+        chosen : sequence of (int, int), optional
+            Rows of `decoded` and which of the three candidates to take there; of each row the
+            one with the highest predicted IoU unless given.
 
         Returns
         -------
         output : ObjectOutput
         memory : Tensor, shape (B, memory_dim, H / 16, W / 16)
             Of this frame.
+        logits : Tensor, shape (B, 1, H / 4, W / 4)
+            What the memory was made of: those of the output before holes were filled.
         """
-        embedding = self.embedding(frame, window, attended)
-        features = self.features[frame, window]
+        index = None
+        if chosen is not None:
+            rows, index = torch.tensor(chosen, device=self.model.device).T
+            decoded = DecodedMasks(*(x[rows] for x in decoded))
         with autocast(self.model.device, self.precision):
-            nothing = PromptTensors.none(len(attended), self.model.device)
-            output = self.model.segment(embedding, features, nothing, multimask=True)
+            output = self.model.choose(decoded, multimask=True, index=index)
         memory = self.encode(frame, window, output.logits, output.object_score, binarize=False)
         # The user sees holes filled, the memory has them: as in Meta's predictor.
-        return output._replace(
-            logits=fill_holes(output.logits, self.options.fill_hole_area)
-        ), memory
+        filled = fill_holes(output.logits, self.options.fill_hole_area)
+        return output._replace(logits=filled), memory, output.logits
 
     def encode(
         self, frame: int, window: Window, logits: Tensor, object_score: Tensor, *, binarize: bool
@@ -178,3 +234,7 @@ class Segmenter:
                     ious=output.candidate_ious[:, index : index + 1],
                 ),
             )
+
+    def _collate(self, attended: Sequence[Attended]) -> Memories:
+        width = self.model.config.d_model
+        return collate(attended, self.source.n_frames, width, self.model.device)

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING
 
 import torch
 
-from napari_sam2.model.sam2 import ObjectOutput
 from napari_sam2.predictors.answering import Answerer
-from napari_sam2.predictors.memory import Attended, FrameMemory
+from napari_sam2.predictors.batches import Batches, explains_memory
+from napari_sam2.predictors.following import Follower
+from napari_sam2.predictors.memory import group
 from napari_sam2.predictors.objects import (
     PromptedFrame,
     Sighting,
@@ -18,17 +20,22 @@ from napari_sam2.predictors.objects import (
     order_prompts,
 )
 from napari_sam2.predictors.recall import Recall
+from napari_sam2.predictors.retention import Kept, let_go
 from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
+from napari_sam2.predictors.strategies import find_strategy
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
+    from contextlib import AbstractContextManager
 
     import numpy as np
     from torch import Tensor
 
-    from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.model.sam2 import SAM2, ObjectOutput
+    from napari_sam2.predictors.following import Followed
     from napari_sam2.predictors.frames import Frames
+    from napari_sam2.predictors.strategies.strategy import Outlook
     from napari_sam2.predictors.windows import Window
 
 
@@ -56,6 +63,9 @@ class Tracker:
     precision : torch.dtype
         Of the computation; float32 is exact.
     options : TrackerOptions, optional
+    found : callable, optional
+        Gives the mask (H, W) of an object on a frame, as it was found earlier, or None. Frames
+        that are no longer remembered, and are attended to again, are remembered by it.
     """
 
     def __init__(
@@ -65,14 +75,25 @@ class Tracker:
         *,
         precision: torch.dtype = torch.float32,
         options: TrackerOptions | None = None,
+        found: Callable[[int, int], np.ndarray | None] | None = None,
     ) -> None:
         self.source = source
         self.options = options or TrackerOptions()
         self.segmenter = Segmenter(model, source, precision, self.options)
         self.windows = self.segmenter.windows
-        self._recall = Recall(self.segmenter)
+        strategy = find_strategy(self.options.strategy)
+        self._recall = Recall(self.segmenter, strategy)
+        self._follower = Follower(self.segmenter, strategy)
         self._answerer = Answerer(self._recall)
+        self._found = found
+        self._limit = Kept(self.options.memory_bytes, self.options.result_bytes)
+        self._batches = Batches(self.options.max_objects, self.device)
         self._objects: dict[int, TrackedObject] = {}
+
+    @property
+    def device(self) -> torch.device:
+        """What is computed on."""
+        return self.segmenter.model.device
 
     def prompted_frames(self, object_id: int) -> list[int]:
         """Give the frames on which an object is prompted, in order."""
@@ -120,6 +141,7 @@ class Tracker:
         ranked = tuple(self.segmenter.ranked(object_id, answered.window, answered.output))
         return Candidates(frame, self.source.shape, ranked)
 
+    @explains_memory
     @torch.inference_mode()
     def answer(
         self,
@@ -129,7 +151,7 @@ class Tracker:
         earlier: np.ndarray | None = None,
     ) -> None:
         """Do as `prompt`, without bringing the masks to the frame."""
-        known = self._objects.get(object_id) or TrackedObject()
+        known = self._objects.get(object_id) or self._new(object_id)
         last = known.prompted.get(frame)
         corrects = last.corrects if last else _is_correction(known, frame, prompts, earlier)
         for prompt in prompts:
@@ -140,7 +162,7 @@ class Tracker:
         start = None
         if isinstance(ordered[0], MaskPrompt):
             (window,) = self.windows.first(ordered)
-            output = self.segmenter.accept(frame, window, ordered[0])
+            output = self.segmenter.accept(frame, window, ordered[0].mask[window.region])
         else:
             if corrects:
                 start = last.start if last else self._answerer.tracked_mask(known, frame, earlier)
@@ -180,7 +202,9 @@ class Tracker:
 
     def mark_tracked(self, object_id: int, frames: Iterable[int]) -> None:
         """Say that an object's mask on these frames is known, from an earlier session."""
-        self._objects.setdefault(object_id, TrackedObject()).tracked.update(frames)
+        known = self._objects.setdefault(object_id, self._new(object_id))
+        known.tracked.update(frames)
+        known.memory.dropped.update(known.tracked - known.memory.tracked.keys())
 
     def followed_frames(self, object_id: int) -> set[int]:
         """Give the frames on which a new click corrects, rather than begins."""
@@ -233,6 +257,17 @@ class Tracker:
         known = self._objects[object_id]
         self._recall.restart(known, [mask for mask in masks if mask.frame not in known.prompted])
 
+    def reading_ahead(self, frames: Sequence[int]) -> AbstractContextManager[None]:
+        """Have frames read in a thread before they are tracked, for as long as this is open.
+
+        Parameters
+        ----------
+        frames : sequence of int
+            In the order of the steps to come.
+        """
+        return self.segmenter.reader.ahead(frames)
+
+    @explains_memory
     @torch.inference_mode()
     def step(
         self, object_ids: Iterable[int], frame: int, *, reverse: bool = False
@@ -251,7 +286,13 @@ class Tracker:
         -------
         dict of int to ObjectOutput
             By object, in the order given; each with B = 1.
+
+        Raises
+        ------
+        DeviceMemoryError
+            If there is no memory even for one object at a time.
         """
+        self.segmenter.reader.arrive(frame)
         objects = {i: self._objects[i] for i in object_ids}
         outputs = {}
         windows: dict[Window, list[int]] = defaultdict(list)
@@ -261,19 +302,20 @@ class Tracker:
             else:
                 windows[self._recall.aim(known, frame, reverse=reverse)].append(object_id)
         for window, ids in windows.items():  # of each in turn: frames are encoded once for it
-            attended = {
-                i: self._recall.attended(objects[i], frame, window, reverse=reverse) for i in ids
+            outlooks = {
+                i: self._recall.outlooks(objects[i], frame, window, reverse=reverse) for i in ids
             }
-            for batch in _batches(attended, self.options.max_objects):
-                for object_id, (output, memory) in self._track_batch(batch, frame, window).items():
-                    known, outputs[object_id] = objects[object_id], output
-                    known.memory.tracked[frame] = memory
-                    known.sightings[frame] = Sighting(window, output.logits, output.object_score)
+            track = partial(self._track_batch, outlooks, frame, window)
+            for object_id, found in self._batches.each(_alike(outlooks), track):
+                outputs[object_id] = found[0].output
+                objects[object_id].go_on(frame, window, found)
         for known in objects.values():
             known.tracked.add(frame)
-            known.reverse = reverse
+            known.reverse, known.last = reverse, frame
             if not self.options.remember_all:
-                known.keep_near(frame)
+                self._recall.forget(known, frame, reverse=reverse)
+        if not self.options.remember_all:
+            let_go(self._objects.values(), frame, self._limit)
         return {i: outputs[i] for i in objects}
 
     @torch.inference_mode()
@@ -290,7 +332,7 @@ class Tracker:
             Whether every other frame attends to this one from now on, and it is not tracked
             over; else it is remembered as if it had been tracked.
         """
-        known = self._objects.setdefault(object_id, TrackedObject())
+        known = self._objects.setdefault(object_id, self._new(object_id))
         known.window = whole = self.windows.whole
         if prompted:
             known.prompted[frame] = PromptedFrame((), False, None, whole, output)
@@ -336,16 +378,19 @@ class Tracker:
         prompted = known.prompted.get(frame)
         return prompted.window if prompted else known.window or self.windows.whole
 
+    def _new(self, object_id: int) -> TrackedObject:
+        return TrackedObject(found=partial(self._found, object_id) if self._found else None)
+
     def _track_batch(
-        self, attended: dict[int, Attended], frame: int, window: Window
-    ) -> dict[int, tuple[ObjectOutput, FrameMemory]]:
+        self,
+        outlooks: dict[int, list[Outlook]],
+        frame: int,
+        window: Window,
+        ids: Sequence[int],
+    ) -> dict[int, list[Followed]]:
         """Track objects that attend to as many memories, in one go."""
-        found, memory = self.segmenter.follow(frame, window, list(attended.values()))
-        rows = [_row(found, i) for i in range(len(attended))]
-        return {
-            object_id: (row, FrameMemory(memory[i : i + 1].clone(), row.pointer))
-            for i, (object_id, row) in enumerate(zip(attended, rows, strict=True))
-        }
+        followed = self._follower.follow(frame, window, [outlooks[i] for i in ids])
+        return dict(zip(ids, followed, strict=True))
 
     def _masks(self, frame: int, outputs: Mapping[int, ObjectOutput]) -> FrameMasks:
         """Bring masks to the frame, those that the user gave as they came."""
@@ -376,17 +421,8 @@ def _is_correction(
     return frame in known.tracked and not is_lost
 
 
-def _row(output: ObjectOutput, index: int) -> ObjectOutput:
-    # Copies: a view would keep the whole batch for as long as any one object of it.
-    return ObjectOutput(*(x[index : index + 1].clone() for x in output))
-
-
-def _batches(attended: dict[int, Attended], max_objects: int) -> Iterator[dict[int, Attended]]:
+def _alike(outlooks: dict[int, list[Outlook]]) -> list[list[int]]:
     """Group objects that attend to memories of the same ages and to as many pointers."""
-    groups = defaultdict(list)
-    for object_id, one in attended.items():
-        ages = tuple(age for age, _ in one.spatial)
-        groups[ages, len(one.pointers)].append(object_id)
-    for ids in groups.values():
-        for begin in range(0, len(ids), max_objects):
-            yield {i: attended[i] for i in ids[begin : begin + max_objects]}
+    ids = list(outlooks)
+    alike = group([tuple(one.attended.shape for one in outlooks[i]) for i in ids])
+    return [[ids[k] for k in indices] for indices in alike]

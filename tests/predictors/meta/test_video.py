@@ -209,3 +209,11 @@ def test_file_that_is_no_video_is_named(predictor, tmp_path):
 def test_what_is_no_video_is_refused(predictor, video):
     with pytest.raises(ValueError, match=r"array \(T, H, W\)"):
         predictor.init_state(video)
+
+
+def test_halves_give_nearly_the_same_masks(tiny_model, video):
+    exact = follow(SAM2VideoPredictor(tiny_model), video)
+    halves = follow(SAM2VideoPredictor(tiny_model, precision=torch.bfloat16), video)
+
+    differ = exact != halves
+    assert 0 < differ.sum() < 0.05 * exact.sum()

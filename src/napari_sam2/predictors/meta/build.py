@@ -14,6 +14,7 @@ from napari_sam2.model.config import config_names, load_config
 from napari_sam2.model.locations import find_checkpoint
 from napari_sam2.model.registry import PUBLISHED, find_published
 from napari_sam2.model.sam2 import SAM2
+from napari_sam2.predictors.compiling import compile_parts
 from napari_sam2.predictors.device import choose_device
 from napari_sam2.predictors.meta.video import SAM2VideoPredictor
 
@@ -119,8 +120,8 @@ def build_sam2_video_predictor(
         Beside what it does in `build_sam2`: fill holes of up to 8 pixels of the low-resolution
         masks, and remember prompted frames as the user sees them.
     vos_optimized : bool
-        Compile the image encoder, as ``++model.compile_image_encoder=true`` does: slow on the
-        first frame, then faster.
+        Compile the network: slow on the first frames, then faster.
+        ``++model.compile_image_encoder=true`` compiles the image encoder alone.
     **kwargs
         Not used, as in Meta's; a warning names them.
 
@@ -134,8 +135,9 @@ def build_sam2_video_predictor(
     rules = {key.removeprefix("model."): overrides[key] for key in _OF_VIDEOS & overrides.keys()}
     if apply_postprocessing:
         rules |= {"fill_hole_area": 8, "binarize_mask_from_pts_for_mem_enc": True}
-    overrides[_COMPILE] = vos_optimized or overrides.get(_COMPILE, False)
     model = _build(config_file, ckpt_path, device, mode, overrides, apply_postprocessing)
+    if vos_optimized:
+        compile_parts(model)
     return SAM2VideoPredictor(model, **rules)
 
 
@@ -180,7 +182,7 @@ def _build(
         load_weights(model, Path(checkpoint))
     model = model.to(choose_device(None if device is None else str(device)))
     if overrides.get(_COMPILE):
-        model.image_encoder.compile()
+        compile_parts(model, everything=False)
     return model.eval() if mode == "eval" else model
 
 

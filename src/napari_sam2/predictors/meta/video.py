@@ -20,7 +20,6 @@ from napari_sam2.predictors.meta.video_frames import open_video
 from napari_sam2.predictors.postprocess import fill_holes, without_overlap
 from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
-from napari_sam2.predictors.transforms import mask_to_input
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -51,6 +50,9 @@ class SAM2VideoPredictor(nn.Module):
         are tracked over.
     binarize_mask_from_pts_for_mem_enc : bool
         Remember prompted frames as the user sees them.
+    precision : torch.dtype
+        Of the computation. Meta's has no such argument: there as here, calls may be put into
+        ``torch.autocast`` as well.
     """
 
     def __init__(
@@ -62,6 +64,7 @@ class SAM2VideoPredictor(nn.Module):
         clear_non_cond_mem_around_input: bool = False,
         add_all_frames_to_correct_as_cond: bool = False,
         binarize_mask_from_pts_for_mem_enc: bool = False,
+        precision: torch.dtype = torch.float32,
     ) -> None:
         super().__init__()
         self.model = model
@@ -71,6 +74,7 @@ class SAM2VideoPredictor(nn.Module):
         self.clear_non_cond_mem_around_input = clear_non_cond_mem_around_input
         self.add_all_frames_to_correct_as_cond = add_all_frames_to_correct_as_cond
         self.binarize_mask_from_pts_for_mem_enc = binarize_mask_from_pts_for_mem_enc
+        self.precision = precision
 
     @classmethod
     def from_pretrained(cls, model_id: str, **kwargs: Any) -> SAM2VideoPredictor:
@@ -134,7 +138,7 @@ class SAM2VideoPredictor(nn.Module):
             clear_around_prompts=self.clear_non_cond_mem_around_input,
             remember_all=remember_all,
         )
-        tracker = Tracker(self.model, frames, options=options)
+        tracker = Tracker(self.model, frames, precision=self.precision, options=options)
         return InferenceState(tracker, frames.n_frames, height, width)
 
     @torch.inference_mode()
@@ -227,10 +231,8 @@ class SAM2VideoPredictor(nn.Module):
         if given.ndim != 2 or not given.size:
             raise ValueError(f"A mask is of shape (H, W); got shape {given.shape}.")
         state.objects.setdefault(obj_id, VideoObject()).give_mask(frame_idx)
-        features = state.tracker.segmenter.features[frame_idx, state.tracker.windows.whole]
-        output = self.model.accept_mask(
-            features, mask_to_input(given, self.image_size, self.device)
-        )
+        whole = state.tracker.windows.whole
+        output = state.tracker.segmenter.accept(frame_idx, whole, given)
         output = output._replace(logits=fill_holes(output.logits, self.fill_hole_area))
         return self._answered(state, obj_id, frame_idx, output)
 
@@ -272,8 +274,9 @@ class SAM2VideoPredictor(nn.Module):
         self.propagate_in_video_preflight(state)
         ids = state.obj_ids
         order = state.order(start_frame_idx, max_frame_num_to_track, reverse=reverse)
-        for frame in tqdm(order, desc="propagate in video"):
-            yield frame, ids, self.step(state, ids, frame, reverse=reverse)
+        with state.tracker.reading_ahead(order):
+            for frame in tqdm(order, desc="propagate in video"):
+                yield frame, ids, self.step(state, ids, frame, reverse=reverse)
 
     @torch.inference_mode()
     def step(
