@@ -86,7 +86,8 @@ class Run:
             if isinstance(part, Answering):
                 yield from self._answer(part)
             else:
-                yield from self._follow(part)
+                with self._work.tracker.reading_ahead(part.frames):
+                    yield from self._follow(part)
 
     def _answer(self, part: Answering) -> Generator[FrameMasks, None, None]:
         for frame in part.frames:

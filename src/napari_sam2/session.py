@@ -251,17 +251,16 @@ class Session(Annotations):
             The axis to play through; the same unless given.
         """
         played = (self.source.axis or 0) if axis is None else axis
-        view = View(
+        # The source has chosen a level of a pyramid already, and the model is compiled.
+        view = replace(
+            self.source.view,
             axis=played,
             held=held,
             rgb=self.source.rgb,
-            channel_axis=self.source.channel_axis,
-            channels=self.source.channels or None,
             contrast_limits=self.source.limits,
-            gamma=self.source.gamma,
-            inverted=self.source.inverted,
+            level=0,
         )
-        settings = replace(self.settings, checkpoint=None)
+        settings = replace(self.settings, checkpoint=None, compile=False)
         other = Session(
             self.source.data, self.model, view=view, settings=settings, labels=self.labels
         )
@@ -277,13 +276,11 @@ class Session(Annotations):
             self._work.tracker = fresh
 
     def _new_tracker(self, source: FrameSource) -> Tracker:
+        options = self.settings.tracker
         return Tracker(
-            self.model,
-            source,
-            precision=self._precision,
-            options=self.settings.tracker,
-            found=self._found,
+            self.model, source, precision=self._precision, options=options, found=self._found
         )
 
     def _found(self, object_id: int, frame: int) -> np.ndarray | None:
+        """Give an object's mask in the labels, if it was found on a frame."""
         return self._work.found(object_id, frame)

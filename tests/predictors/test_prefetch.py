@@ -237,20 +237,18 @@ def test_frame_that_cannot_be_read_ahead_is_an_error_when_it_is_wanted():
         assert np.array_equal(reader.read(2), source.pixels(2))
 
 
-def test_no_thread_is_left_and_nothing_read_once_closed():
+def test_closing_waits_for_one_read_at_most_and_leaves_no_thread():
     source = Recorder()
     reader = ReadAhead(source, max_bytes=100 * FRAME_BYTES)
     with reader.ahead(range(TIMES)):
-        source.open.clear()
         reader.arrive(0)
+        source.open.clear()
         reader.read(0)
-        wait_until(readers)
-        source.open.set()
-    count = len(source.reads)
-    time.sleep(0.02)
+        wait_until(lambda: source.at_once == 1)
+        threading.Timer(0.05, source.open.set).start()
 
+    assert source.ahead() == [1]
     assert not readers()
-    assert len(source.reads) == count
 
 
 def slow(images, seconds=0.05, broken=()):

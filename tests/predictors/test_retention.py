@@ -6,7 +6,7 @@ import torch
 
 from napari_sam2 import Session, Settings, TrackerOptions
 from napari_sam2.predictors.frames import FrameSource
-from napari_sam2.predictors.retention import kept
+from napari_sam2.predictors.retention import Kept, kept, let_go
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.prompts import BoxPrompt, PointPrompt
 
@@ -96,6 +96,17 @@ def test_next_frame_finds_all_that_it_attends_to_whatever_the_budget(make_tracke
     ample, meagre = make_tracker(), make_tracker(memory_bytes=0, result_bytes=0)
 
     assert_equal(begin(ample), begin(meagre))
+
+
+def test_what_a_strategy_attends_to_from_afar_is_not_let_go(make_tracker):
+    tracker = make_tracker()
+    begin(tracker)
+    known = tracker._objects[1]
+    known.keep_near(39, chosen=[5])
+    let_go([known], 39, Kept(0, 0))
+
+    assert known.memory.tracked[5].features is not None
+    assert known.memory.tracked[6].features is None
 
 
 def test_frames_out_of_reach_are_remembered_by_the_masks_found_there(make_tracker, stack):

@@ -120,6 +120,7 @@ class FrameSource:
             )
         self.held = held
         self.seen = (seen[0], seen[1])
+        self.view = view
         self.gamma = view.gamma
         self.inverted = view.inverted
         self._given_limits: tuple[Limits, ...] = ()

@@ -90,6 +90,7 @@ class TrackedObject:
         """All accounts of what happened; the one in the lead, which is shown, first."""
         return self, *self.rivals
 
+    chosen: tuple[int, ...] = ()  #: tracked frames that a strategy attends to from afar
     #: Gives its mask on a frame where it was found earlier, (H, W); None where there is none.
     found: Callable[[int], np.ndarray | None] | None = None
 
@@ -140,7 +141,7 @@ class TrackedObject:
 
     def keep_near(self, frame: int, chosen: Sequence[int] = ()) -> None:
         """Forget what neither this frame nor a prompted one can reach, unless it is chosen."""
-        near = (frame, *self.prompted)
+        near, self.chosen = (frame, *self.prompted), tuple(chosen)
         self.memory.keep_near(near, chosen)
         self.sightings = {
             f: self.sightings[f]

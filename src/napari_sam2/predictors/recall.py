@@ -104,10 +104,9 @@ class Recall:
     def restart(self, known: TrackedObject, masks: Sequence[MaskPrompt]) -> None:
         """Remember masks as those of tracked frames, in the place of all that was tracked."""
         known.memory.tracked.clear()
+        known.memory.dropped.clear()
         known.sightings.clear()
         known.rivals = []
-        for mask in masks:
-            known.memory.forget_around(mask.frame)
         for mask in masks:
             (window,) = self.segmenter.windows.first([mask])
             if mask.box is None and known.window:

@@ -74,7 +74,7 @@ def let_go(objects: Iterable[TrackedObject], frame: int, limit: Kept) -> None:
         (abs(frame - seen), known, seen)
         for known in objects
         for seen in known.sightings
-        if abs(frame - seen) > TRACKED_MEMORIES + 1
+        if abs(frame - seen) > TRACKED_MEMORIES + 1 and seen not in known.chosen
     ]
     for _, known, seen in sorted(spare, key=lambda one: one[0], reverse=True):
         if not Kept(memories, results).beyond(limit):
