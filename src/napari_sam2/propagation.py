@@ -104,18 +104,17 @@ class Run:
         presence = Presence(self._rules.stop_after_empty)
         rule = None if one.reverse else self._rules.divisions
         watch = DivisionWatch(rule) if rule else None
-        with self._work.tracker.reading_ahead(one.frames):
-            for frame, reached in one.visits():
-                self._begin(reached, frame, presence)
-                # Held for one frame at a time, never while the caller has it.
-                with self._work.lock:
-                    masks = self._look(one, frame, self._open_ids(reached, frame), presence)
-                    presence.see(masks)
-                    if watch:
-                        masks, daughters = self._divide(masks, watch.see(masks))
-                        begins.update(dict.fromkeys(daughters, frame))
-                    self._work.write(masks)
-                yield masks
+        for frame, reached in one.visits():
+            self._begin(reached, frame, presence)
+            # Held for one frame at a time, never while the caller has it.
+            with self._work.lock:
+                masks = self._look(one, frame, self._open_ids(reached, frame), presence)
+                presence.see(masks)
+                if watch:
+                    masks, daughters = self._divide(masks, watch.see(masks))
+                    begins.update(dict.fromkeys(daughters, frame))
+                self._work.write(masks)
+            yield masks
 
     def _begin(self, reached: Sequence[int], frame: int, presence: Presence) -> None:
         """Answer what is asked on a frame; an object that had ended is there again."""

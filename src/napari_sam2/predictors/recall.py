@@ -12,7 +12,7 @@ from napari_sam2.predictors.retention import make_again, wanted_again
 from napari_sam2.predictors.strategies.strategy import Outlook
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable
 
     from torch import Tensor
 
@@ -101,7 +101,7 @@ class Recall:
         )
         return FrameMemory(features, pointer)
 
-    def restart(self, known: TrackedObject, masks: Sequence[MaskPrompt]) -> None:
+    def restart(self, known: TrackedObject, masks: Iterable[MaskPrompt]) -> None:
         """Remember masks as those of tracked frames, in the place of all that was tracked."""
         known.memory.tracked.clear()
         known.memory.dropped.clear()
