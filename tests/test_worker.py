@@ -269,3 +269,21 @@ def test_a_turn_ends_with_an_error():
 
     with turns.take():
         pass
+
+
+def test_stopped_job_lets_go_of_what_its_steps_hold(listener, qtbot):
+    let_go = threading.Event()
+
+    def hold():
+        try:
+            while True:
+                yield time.sleep(0.001)
+        finally:
+            let_go.set()
+
+    job, steps = Job(), hold()  # referred to from here, too: Python does not clear it away
+    job.start(listener.call(lambda: steps))
+    qtbot.waitUntil(lambda: bool(listener.steps))
+    job.cancel()
+
+    assert let_go.wait(5)

@@ -67,6 +67,9 @@ class _Worker(GeneratorWorker):
         # program ends before the step does.
         with suppress(RuntimeError):
             self.work()
+            # One that was stopped lets go of what it holds, threads and files, and not only when
+            # Python comes to clear it away.
+            self._gen.close()
             self._running = False
             self.finished.emit()
             self._finished.emit(self)

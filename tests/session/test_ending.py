@@ -1,5 +1,7 @@
 """Objects that end, appear, or are hidden for a while; runs that are cut short."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from session_steps import disc, ious, prompted, render, run
@@ -157,5 +159,18 @@ def test_session_elsewhere_has_the_same_contrast_and_no_number_twice(tiny_model,
 
     assert ids == [1, 2, 3]
     assert other.labels is session.labels
-    assert other.source.contrast_limits == session.source.contrast_limits
+    assert other.source.limits == session.source.limits
     assert session.at({0: 3}, axis=1).n_frames == 2
+
+
+def test_session_elsewhere_shows_the_same_channels(tiny_model, blobs):
+    stack = np.stack([blobs[0], blobs[0] // 2, blobs[0] // 3], axis=1)  # (T, C, Y, X)
+    stack = np.stack([stack, stack // 2])  # (P, T, C, Y, X)
+    view = View(held={0: 0}, channel_axis=2, channels=(2, 0), gamma=0.5, inverted=True)
+    session = Session(stack, tiny_model, 1, view=view)
+
+    found = session.at({0: 1}).source.read(3)
+
+    held = View(axis=1, held={0: 1}, channel_axis=2, channels=(2, 0), gamma=0.5, inverted=True)
+    expected = Session(stack, tiny_model, view=replace(held, contrast_limits=session.source.limits))
+    assert np.array_equal(found, expected.source.read(3))
