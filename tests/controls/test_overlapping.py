@@ -76,7 +76,7 @@ def test_session_is_replaced_only_when_following_has_stopped(
     assert [frame for session, frame in writers if session is old] == [0, 1, 2, 3]
     assert sessions == [old] * 4 + [sessions[-1]] * 8
     assert sessions[-1] is not old
-    assert sessions[-1].labels is old.labels
+    assert sessions[-1].labels.array is old.labels.array
     assert hand.frames_with_labels(viewer) == list(range(8))
 
 

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch.nn.functional as F
 from torch import Tensor, nn, zeros
 
+from napari_sam2.model.attention import attend
 from napari_sam2.model.layers import MLP, from_windows, in_strips, joined, to_windows
 
 if TYPE_CHECKING:
@@ -48,9 +49,7 @@ class MultiScaleAttention(nn.Module):
         query, key, value = self.qkv(x).chunk(3, dim=-1)
         if self.pooled:
             query = _halve(query)
-        attended = F.scaled_dot_product_attention(
-            self._split(query), self._split(key), self._split(value)
-        )
+        attended = attend(self._split(query), self._split(key), self._split(value))
         # (B, heads, H' * W', C' / heads) -> (B, H', W', C')
         merged: Tensor = self.proj(attended.transpose(1, 2).reshape(query.shape))
         return merged

@@ -9,6 +9,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_sam2.model.attention import on_cpu
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
@@ -90,7 +92,7 @@ def in_strips(x: Tensor, height: int) -> Sequence[Tensor]:
     -------
     sequence of Tensor, shape (B, h, W, C)
     """
-    if x.device.type != "cpu" or torch.is_grad_enabled() or torch.compiler.is_compiling():
+    if not on_cpu(x):
         return (x,)
     rows = STRIP_TOKENS // (len(x) * x.shape[2] * height) * height
     strips: Sequence[Tensor] = x.split(max(rows, height), dim=1)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import torch.nn.functional as F
-from torch import Tensor, cat, nn
+import torch
+from torch import Tensor, nn
 
+from napari_sam2.model.attention import attend, on_cpu
 from napari_sam2.model.layers import MLP
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Attention(nn.Module):
         Tensor, shape (B, N, dim)
         """
         return self._merge(
-            F.scaled_dot_product_attention(
+            attend(
                 self._split(self.q_proj(query)),
                 self._split(self.k_proj(key)),
                 self._split(self.v_proj(value)),
@@ -98,9 +99,14 @@ class RotaryAttention(Attention):
         q = rotary(self._split(self.q_proj(query)))
         k = self._split(self.k_proj(key))
         on_grid = k.shape[2] - off_grid
-        k = cat((rotary(k[:, :, :on_grid]), k[:, :, on_grid:]), dim=2)
-        v = self._split(self.v_proj(value))
-        return self._merge(F.scaled_dot_product_attention(q, k, v))
+        k = torch.cat((rotary(k[:, :, :on_grid]), k[:, :, on_grid:]), dim=2)
+        if self.heads == 1 and value.shape[-1] < q.shape[-1] and on_cpu(q):
+            # The weights of a row sum to 1: values may be projected after they are mixed, when
+            # there are far fewer, and narrower until then.
+            mixed = attend(q, k, value[:, None].to(q.dtype))
+            late: Tensor = self.out_proj(self.v_proj(mixed[:, 0]))
+            return late
+        return self._merge(attend(q, k, self._split(self.v_proj(value))))
 
 
 class TwoWayAttentionBlock(nn.Module):
