@@ -65,7 +65,7 @@ def choose_precision(name: str | None, device: torch.device) -> torch.dtype:
 
 def has_bfloat16() -> bool:
     """Whether this computer's processor multiplies bfloat16 by itself."""
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)()
+    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
     return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
