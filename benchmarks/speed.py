@@ -23,6 +23,7 @@ import torch
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "parity"))
 
 from napari_sam2 import (
+    SAM2,
     ImagePredictor,
     PointPrompt,
     SAM2ImagePredictor,
@@ -32,7 +33,7 @@ from napari_sam2 import (
     load_config,
     load_model,
 )
-from napari_sam2.predictors.device import autocast, choose_precision
+from napari_sam2.predictors.device import PRECISIONS, autocast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -44,21 +45,16 @@ PROMPTED, TRACKED = 6, 3
 class Pair:
     """A model of ours and Meta's, alike, and how either computes."""
 
-    def __init__(self, name: str, device: torch.device, precision: torch.dtype) -> None:
+    def __init__(self, name: str, device: torch.device) -> None:
         import parity_reference as reference
 
         self.config = load_config(name)
         self.device = device
-        self.precision = precision  #: of ours, where it is not as Meta's
         self.metas_precision = torch.float32 if device.type == "cpu" else torch.bfloat16
         ours, theirs = reference.pair(self.config)
         self.ours, self.theirs = ours.to(device), theirs.to(device)
         if device.type == "cuda":
             compile_metas(self.theirs)
-
-    def precisions(self) -> list[torch.dtype]:
-        """Those that ours is measured in."""
-        return list(dict.fromkeys((self.metas_precision, self.precision)))
 
 
 def compile_metas(theirs: Any) -> None:
@@ -85,6 +81,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
+    parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
     parser.add_argument("--threads", type=int, help="of the CPU; all unless given")
     options = parser.parse_args()
     if options.threads:
@@ -99,11 +96,11 @@ def main() -> None:
 
 def encoder(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, ...]]:
     """Encode one image."""
-    pair = Pair(options.model, device, choose_precision(None, device))
+    pair = Pair(options.model, device)
     size = pair.config.image_size
     pixels = torch.randn(1, 3, size, size, device=device)
     metas = in_precision(lambda: pair.theirs.forward_image(pixels), device, pair.metas_precision)
-    for precision in pair.precisions():
+    for precision in chosen_precisions(options):
         ours = in_precision(lambda: pair.ours.encode_image(pixels), device, precision)
         yield row(f"image encoder, {label(precision)}", metas, ours, options.rounds, device)
 
@@ -112,7 +109,7 @@ def click(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[s
     """Ask for one click on an image that is set: three masks at the image's size."""
     import predictor_pairs as pairs
 
-    pair = Pair(options.model, device, choose_precision(None, device))
+    pair = Pair(options.model, device)
     models = (pair.ours, pair.theirs)
     ours, theirs = pairs.image_predictors(pair.config, models=models)
     assert isinstance(ours, SAM2ImagePredictor)
@@ -121,7 +118,7 @@ def click(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[s
     metas = in_precision(lambda: theirs.predict(**prompt), device, pair.metas_precision)
     with autocast(device, pair.metas_precision):
         theirs.set_image(image)
-    for precision in pair.precisions():
+    for precision in chosen_precisions(options):
         with autocast(device, precision):
             ours.set_image(image)
         mine = in_precision(lambda: ours.predict(**prompt), device, precision)
@@ -130,9 +127,9 @@ def click(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[s
 
 def video(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, ...]]:
     """Follow objects, in the steady state."""
-    pair = Pair(options.model, device, choose_precision(None, device))
+    pair = Pair(options.model, device)
     for count in options.objects:
-        for precision in pair.precisions():
+        for precision in chosen_precisions(options):
             seconds = track_both(pair, count, precision)
             name = f"video, {count} object{'s' * (count > 1)}, a frame, {label(precision)}"
             yield (name, *shown(*seconds))
@@ -170,9 +167,16 @@ def track_both(pair: Pair, count: int, precision: torch.dtype) -> tuple[list[flo
 
 
 def embedded(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, ...]]:
-    """Time the embedded model by itself, in its default precision."""
-    precision = choose_precision(None, device)
+    """Time the embedded model by itself."""
     model = load_model("sam2.1_hiera_nano", device=str(device))
+    for precision in chosen_precisions(options):
+        yield from embedded_in(precision, model, options, device)
+
+
+def embedded_in(
+    precision: torch.dtype, model: SAM2, options: argparse.Namespace, device: torch.device
+) -> Iterator[tuple[str, ...]]:
+    """Time the embedded model in one precision."""
     stack = np.random.default_rng(0).integers(0, 255, (40, 512, 512), dtype=np.uint8)
     name = f"nano, {label(precision)}"
     predictor = ImagePredictor(model, precision=precision, field="frame")
@@ -188,7 +192,7 @@ def embedded(options: argparse.Namespace, device: torch.device) -> Iterator[tupl
     yield f"{name}: embed", "", milliseconds(embedding), ""
     yield f"{name}: click", "", milliseconds(clicking), ""
     for count in (1, 10):
-        settings = Settings(device=str(device))
+        settings = Settings(device=str(device), precision=label(precision))
         session = Session(stack, model, settings=settings)
         for number in range(count):
             cell = session.add_object()
@@ -208,6 +212,11 @@ ROWS: dict[str, Callable[..., Iterator[tuple[str, ...]]]] = {
     "video": video,
     "embedded": embedded,
 }
+
+
+def chosen_precisions(options: argparse.Namespace) -> list[torch.dtype]:
+    """Give those that ours is measured in."""
+    return [PRECISIONS[name] for name in options.precisions]
 
 
 def in_precision(

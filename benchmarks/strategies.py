@@ -18,7 +18,7 @@ from napari_sam2.evaluation.datasets import Sequence, find_sequences
 from napari_sam2.evaluation.tracking import score_tracking
 from napari_sam2.model.config import EMBEDDED_MODEL
 from napari_sam2.predictors import load_model
-from napari_sam2.predictors.device import choose_device, choose_precision
+from napari_sam2.predictors.device import choose_device
 from napari_sam2.predictors.image import ImagePredictor
 from napari_sam2.predictors.strategies import StrategyName
 
@@ -37,9 +37,8 @@ def main() -> None:
     options = parser.parse_args()
 
     torch.set_num_threads(options.threads)
-    device = choose_device(None)
-    model, precision = load_model(options.model, device=device), choose_precision(None, device)
-    predictor = ImagePredictor(model, precision=precision, field=options.field)
+    model = load_model(options.model, device=choose_device(None))
+    predictor = ImagePredictor(model, field=options.field)
     head = [f"J, {name}" for name in NAMES] + [f"s, {name}" for name in NAMES]
     print(f"| sequence | objects | masks | {' | '.join(head)} |")
     print(f"|---|{'---|' * (2 + len(head))}", flush=True)

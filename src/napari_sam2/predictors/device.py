@@ -42,10 +42,7 @@ def choose_device(name: str | None = None) -> torch.device:
 
 
 def choose_precision(name: str | None, device: torch.device) -> torch.dtype:
-    """Give the precision of that name; without one, the fastest that is safe on the device.
-
-    Halves where the device computes with them as they are, and never where they would be
-    emulated: that is slower than single precision.
+    """Give the precision of that name; without one, exact but on CUDA, where halves are safe.
 
     Raises
     ------
@@ -53,20 +50,12 @@ def choose_precision(name: str | None, device: torch.device) -> torch.dtype:
         If there is no such precision.
     """
     if name is None:
-        if device.type == "cuda":
-            ampere = torch.cuda.get_device_capability(device)[0] >= 8
-            return torch.bfloat16 if ampere else torch.float16
-        fast = device.type == "cpu" and has_bfloat16()
-        return torch.bfloat16 if fast else torch.float32
+        if device.type != "cuda":
+            return torch.float32
+        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
     if name not in PRECISIONS:
         raise ValueError(f"There is no precision {name!r}; choose from {sorted(PRECISIONS)}.")
     return PRECISIONS[name]
-
-
-def has_bfloat16() -> bool:
-    """Whether this computer's processor multiplies bfloat16 by itself."""
-    capabilities: dict[str, bool] = getattr(torch.cpu, "get_capabilities", dict)()
-    return any(capabilities.get(name) for name in ("avx512_bf16", "amx_bf16"))
 
 
 def autocast(device: torch.device, precision: torch.dtype) -> AbstractContextManager[object]:
