@@ -15,7 +15,7 @@ import torch
 # loaded first. The optimizers of torch import triton; the windows of napari load Mesa.
 import torch._dynamo
 import yaml
-from random_models import small_architecture
+from random_models import set_presence, small_architecture
 from safetensors.torch import save_file
 
 from napari_sam2.model.sam2 import SAM2
@@ -35,10 +35,7 @@ def tiny_config() -> SAM2Config:
 def tiny_model(tiny_config) -> SAM2:
     """Random weights, the same in every test, that find every object present."""
     torch.manual_seed(0)
-    model = SAM2(tiny_config).eval()
-    with torch.no_grad():
-        model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(10.0)
-    return model
+    return set_presence(SAM2(tiny_config)).eval()
 
 
 @pytest.fixture

@@ -239,19 +239,7 @@ def check_label_path(path: Path, sources: Iterable[Path]) -> None:
 
 
 def check_target(path: Path, sources: Iterable[Path]) -> None:
-    """Refuse a file that cannot be written, or is one of those that are read.
-
-    Parameters
-    ----------
-    path : Path
-    sources : iterable of Path
-        Files and folders that are read.
-
-    Raises
-    ------
-    ValueError
-        The message says what to give instead.
-    """
+    """Refuse a file that cannot be written, or is one that is read; see `check_label_path`."""
     if not path.parent.is_dir():
         raise ValueError(f"There is no folder {path.parent} to write {path.name} into.")
     if path.is_dir():

@@ -98,7 +98,7 @@ def test_other_errors_are_none_of_memory(tiny_model, blobs, small_device, error)
 
     with pytest.raises(type(error), match=str(error)):
         tracker.step(IDS, 1)
-    assert tracker._batches.most == 16
+    assert tracker._follower._batches.most == 16
 
 
 def test_while_fewer_are_tried_what_more_took_is_free():

@@ -1,6 +1,7 @@
 """Free memory goes back to the system, where the system has a way for it."""
 
 import ctypes
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,10 +24,22 @@ def test_system_without_a_way_is_left_alone(monkeypatch):
     def none(_):
         raise OSError("no such library")
 
-    monkeypatch.setattr(ctypes, "CDLL", none)
+    asked = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda name: asked.append(name) or none(name))
 
     heap.trim()
     heap.free(torch.device("cpu"))
+
+    assert asked == [None], "it is asked once, and not again"
+
+
+def test_system_with_a_way_is_asked_to_give_all_back(monkeypatch):
+    kept = []
+    monkeypatch.setattr(ctypes, "CDLL", lambda _: SimpleNamespace(malloc_trim=kept.append))
+
+    heap.trim()
+
+    assert kept == [0]
 
 
 def test_memory_goes_back_every_few_images(tiny_model, monkeypatch):

@@ -2,6 +2,7 @@
 
 import threading
 import time
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -58,6 +59,17 @@ def wait_until(condition):
     while not condition() and time.monotonic() < end:
         time.sleep(0.001)
     assert condition()
+
+
+@contextmanager
+def one_read_under_way(source, reader):
+    """Have the thread read, and be held up in it."""
+    with reader.ahead(range(TIMES)):
+        reader.arrive(0)
+        source.open.clear()
+        reader.read(0)
+        wait_until(lambda: source.at_once == 1)
+        yield
 
 
 def readers():
@@ -192,11 +204,7 @@ def test_part_that_moved_is_read_of_the_frames_after():
 def test_source_is_never_asked_by_two_threads_at_once():
     source = Recorder()
     reader = ReadAhead(source, max_bytes=100 * FRAME_BYTES)
-    with reader.ahead(range(TIMES)):
-        reader.arrive(0)
-        source.open.clear()
-        reader.read(0)
-        wait_until(lambda: source.at_once == 1)
+    with one_read_under_way(source, reader):
         preview = threading.Thread(target=reader.read, args=(9,))
         preview.start()
         preview.join(0.05)
@@ -240,11 +248,7 @@ def test_frame_that_cannot_be_read_ahead_is_an_error_when_it_is_wanted():
 def test_closing_waits_for_one_read_at_most_and_leaves_no_thread():
     source = Recorder()
     reader = ReadAhead(source, max_bytes=100 * FRAME_BYTES)
-    with reader.ahead(range(TIMES)):
-        reader.arrive(0)
-        source.open.clear()
-        reader.read(0)
-        wait_until(lambda: source.at_once == 1)
+    with one_read_under_way(source, reader):
         threading.Timer(0.05, source.open.set).start()
 
     assert source.ahead() == [1]

@@ -2,6 +2,7 @@
 
 import re
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,33 +10,26 @@ import torch
 from hypothesis import event, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from random_models import set_presence, small_architecture
 
 from napari_sam2 import BoxPrompt, MaskPrompt, PointPrompt, Session, Settings, TrackerOptions, View
-from napari_sam2.model.config import HieraConfig, SAM2Config
+from napari_sam2.model.config import HieraConfig
 from napari_sam2.model.sam2 import SAM2
 
 
 @pytest.fixture(scope="module")
 def smallest_model():
     """As few channels as there can be: 5 ms a frame."""
-    hiera = HieraConfig(embed_dim=8, stages=(1, 1, 1, 1), windows=(8, 4, 4, 2), global_blocks=())
-    config = SAM2Config(
-        name="smallest",
-        checkpoint="none",
+    config = replace(
+        small_architecture(),
         image_size=64,
-        hiera=hiera,
+        hiera=HieraConfig(embed_dim=8, stages=(1, 1, 1, 1), windows=(8, 4, 4, 2), global_blocks=()),
         d_model=16,
-        memory_dim=16,
-        memory_layers=1,
         memory_mlp_dim=16,
         decoder_mlp_dim=16,
-        iou_head_dim=16,
     )
     torch.manual_seed(0)
-    model = SAM2(config).eval()
-    with torch.no_grad():
-        model.sam_mask_decoder.pred_obj_score_head.layers[-1].bias.fill_(10.0)
-    return model
+    return set_presence(SAM2(config)).eval()
 
 
 DTYPES = [np.bool_, np.uint8, ">u2", np.int32, "<i8", np.float16, np.float32, ">f4", ">f8"]

@@ -1,4 +1,4 @@
-"""From an object's clicks on a frame to its mask there."""
+"""From an object's prompts on a frame to its mask there."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from napari_sam2.model.sam2 import MASK_SCALE, ObjectOutput
-from napari_sam2.predictors.objects import Sighting, TrackedObject
+from napari_sam2.predictors.objects import (
+    PromptedFrame,
+    Sighting,
+    TrackedObject,
+    order_prompts,
+)
 from napari_sam2.predictors.transforms import mask_to_logits
 from napari_sam2.predictors.windows import Found, Window, extent_of_logits, extent_of_mask
-from napari_sam2.prompts import MaskPrompt
+from napari_sam2.prompts import MaskPrompt, PointPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,7 +22,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from napari_sam2.predictors.recall import Recall
-    from napari_sam2.prompts import BoxPrompt, PointPrompt, Prompt
+    from napari_sam2.prompts import BoxPrompt, Prompt
 
 
 #: Memories made again for a click, of those that were let go: each takes as long as the click.
@@ -25,7 +30,7 @@ MADE_AGAIN = 1
 
 
 class Answerer:
-    """Decodes clicks one on top of the other, in windows that suit what they find.
+    """Answers prompts; clicks one on top of the other, in windows that suit what they find.
 
     Parameters
     ----------
@@ -37,7 +42,36 @@ class Answerer:
         self.recall = recall
         self.segmenter = recall.segmenter
 
-    def click(
+    def answer(
+        self,
+        known: TrackedObject,
+        frame: int,
+        prompts: Sequence[Prompt],
+        earlier: np.ndarray | None,
+    ) -> PromptedFrame:
+        """Answer all of an object's prompts on a frame; see `Tracker.prompt`.
+
+        Returns
+        -------
+        PromptedFrame
+            The one there was if nothing new was asked.
+        """
+        last = known.prompted.get(frame)
+        corrects = last.corrects if last else _is_correction(known, frame, prompts, earlier)
+        ordered = order_prompts(prompts, corrects=corrects)
+        if last and last.prompts == ordered:
+            return last
+        if isinstance(ordered[0], MaskPrompt):
+            (window,) = self.segmenter.windows.first(ordered)
+            output = self.segmenter.accept(frame, window, ordered[0].mask[window.region])
+            return PromptedFrame(ordered, corrects, None, window, output)
+        start = None
+        if corrects:
+            start = last.start if last else self._tracked_mask(known, frame, earlier)
+        window, output = self._click(known, frame, ordered, start, corrects=corrects)
+        return PromptedFrame(ordered, corrects, start, window, output)
+
+    def _click(
         self,
         known: TrackedObject,
         frame: int,
@@ -66,7 +100,7 @@ class Answerer:
         assert output
         return seen.window, output
 
-    def tracked_mask(
+    def _tracked_mask(
         self, known: TrackedObject, frame: int, earlier: np.ndarray | None
     ) -> Sighting | None:
         """Give a tracked mask, or the next best thing."""
@@ -102,3 +136,16 @@ class Answerer:
         output = self.segmenter.decode(frame, window, embedding, clicks, logits)
         extent = extent_of_logits(output.logits[0, 0], window)
         return Found(output, extent, float(output.ious[0, 0]))
+
+
+def _is_correction(
+    known: TrackedObject, frame: int, prompts: Sequence[Prompt], earlier: np.ndarray | None
+) -> bool:
+    """Whether prompts on a frame set out from a mask that was tracked, or that the user sees."""
+    is_seen = earlier is not None and bool(earlier.any())
+    if all(isinstance(p, PointPrompt) and not p.positive for p in prompts):
+        return is_seen or frame in known.tracked
+    is_lost = earlier is not None and not is_seen
+    if frame in known.sightings:
+        is_lost = known.sightings[frame].extent is None
+    return frame in known.tracked and not is_lost

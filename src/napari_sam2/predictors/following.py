@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from napari_sam2.model.mask_decoder import DecodedMasks, candidates
 from napari_sam2.model.sam2 import ObjectOutput
-from napari_sam2.predictors.memory import FrameMemory
+from napari_sam2.predictors.batches import Batches
+from napari_sam2.predictors.memory import FrameMemory, group
 from napari_sam2.predictors.objects import Sighting
 from napari_sam2.predictors.retention import unfilled
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from torch import Tensor
 
@@ -47,6 +48,31 @@ class Follower:
     def __init__(self, segmenter: Segmenter, strategy: Strategy) -> None:
         self.segmenter = segmenter
         self.strategy = strategy
+        self._batches = Batches(segmenter.options.max_objects, segmenter.model.device)
+
+    def follow_each(
+        self, frame: int, window: Window, outlooks: Mapping[int, Sequence[Outlook]]
+    ) -> Iterator[tuple[int, list[Followed]]]:
+        """Find objects on a frame, all in one window, a batch at a time; see `follow`.
+
+        Parameters
+        ----------
+        frame : int
+        window : Window
+        outlooks : mapping of int to sequence of Outlook
+            By object.
+
+        Yields
+        ------
+        object_id : int
+        accounts : list of Followed
+        """
+
+        def follow_some(ids: Sequence[int]) -> dict[int, list[Followed]]:
+            followed = self.follow(frame, window, [outlooks[i] for i in ids])
+            return dict(zip(ids, followed, strict=True))
+
+        return self._batches.each(_alike(outlooks), follow_some)
 
     def follow(
         self, frame: int, window: Window, outlooks: Sequence[Sequence[Outlook]]
@@ -104,3 +130,10 @@ class Follower:
             holes = unfilled(logits[row].clone(), output.logits)
             settled.append(Followed(0, output, remembered, holes))
         return settled
+
+
+def _alike(outlooks: Mapping[int, Sequence[Outlook]]) -> list[list[int]]:
+    """Group objects that attend to memories of the same ages and to as many pointers."""
+    ids = list(outlooks)
+    alike = group([tuple(one.attended.shape for one in outlooks[i]) for i in ids])
+    return [[ids[k] for k in indices] for indices in alike]

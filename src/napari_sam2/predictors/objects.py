@@ -65,6 +65,11 @@ class PromptedFrame:
         """The answer, as a start for others."""
         return Sighting(self.window, self.output.logits, self.output.object_score)
 
+    def is_answer_to(self, prompts: Sequence[Prompt]) -> bool:
+        """Whether it is these prompts that were answered, in whatever order they came."""
+        as_many = len(self.prompts) == len(prompts)
+        return as_many and self.prompts == order_prompts(prompts, corrects=self.corrects)
+
     def answers(self, prompts: Sequence[Prompt]) -> int:
         """Count how many of the given prompts are answered already: all of mine, or none."""
         mine = len(self.prompts)
@@ -138,6 +143,12 @@ class TrackedObject:
         """Give an account that begins like this one; prompts are the same, also later ones."""
         memory = ObjectMemory(self.memory.prompted, dict(self.memory.tracked))
         return TrackedObject(memory, self.prompted, dict(self.sightings), self.window)
+
+    def forget_around(self, frame: int) -> None:
+        """Forget the tracked frames near one, which may show the object as it was before."""
+        self.memory.forget_around(frame)
+        left = self.memory.tracked
+        self.sightings = {f: seen for f, seen in self.sightings.items() if f in left}
 
     def keep_near(self, frame: int, chosen: Sequence[int] = ()) -> None:
         """Forget what neither this frame nor a prompted one can reach, unless it is chosen."""

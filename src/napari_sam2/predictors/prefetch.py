@@ -125,17 +125,21 @@ class _Plan:
             if around is None:
                 return None
             future = held[around]
-            # What failed is asked for anew, now or whenever the frame is wanted again.
-            if future.cancel() or (future.done() and future.exception()):
+            if future.cancel():  # it was not begun
                 del held[around]
                 return None
-        try:
-            pixels = future.result()
-        except Exception:  # noqa: BLE001  whatever it was, asking anew meets it or does not
+        # Outside the lock, for this waits. What failed is asked for anew: that meets it, or not.
+        if future.exception():
+            self._give_up(frame, around)
             return None
+        pixels = future.result()
         rows, columns = window.row - around.row, window.column - around.column
         part = pixels[rows : rows + window.height, columns : columns + window.width]
         return np.ascontiguousarray(part)
+
+    def _give_up(self, frame: int, window: Window) -> None:
+        with self._lock:
+            self._held.get(self._find(frame), {}).pop(window, None)
 
     def arrive(self, frame: int) -> None:
         """Go on to a frame, and have of the next ones what the last one was asked for."""

@@ -9,21 +9,19 @@ from typing import TYPE_CHECKING
 import torch
 
 from napari_sam2.predictors.answering import Answerer
-from napari_sam2.predictors.batches import Batches, explains_memory
+from napari_sam2.predictors.batches import explains_memory
 from napari_sam2.predictors.following import Follower
-from napari_sam2.predictors.memory import group
 from napari_sam2.predictors.objects import (
     PromptedFrame,
     Sighting,
     TrackedObject,
     check_prompt,
-    order_prompts,
 )
 from napari_sam2.predictors.recall import Recall
 from napari_sam2.predictors.retention import Kept, let_go
 from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
 from napari_sam2.predictors.strategies import find_strategy
-from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, PointPrompt, Prompt
+from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, Prompt
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -33,9 +31,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from napari_sam2.model.sam2 import SAM2, ObjectOutput
-    from napari_sam2.predictors.following import Followed
     from napari_sam2.predictors.frames import Frames
-    from napari_sam2.predictors.strategies.strategy import Outlook
     from napari_sam2.predictors.windows import Window
 
 
@@ -87,7 +83,6 @@ class Tracker:
         self._answerer = Answerer(self._recall)
         self._found = found
         self._limit = Kept(self.options.memory_bytes, self.options.result_bytes)
-        self._batches = Batches(self.options.max_objects, self.device)
         self._objects: dict[int, TrackedObject] = {}
 
     @property
@@ -151,33 +146,20 @@ class Tracker:
         earlier: np.ndarray | None = None,
     ) -> None:
         """Do as `prompt`, without bringing the masks to the frame."""
-        known = self._objects.get(object_id) or self._new(object_id)
-        last = known.prompted.get(frame)
-        corrects = last.corrects if last else _is_correction(known, frame, prompts, earlier)
         for prompt in prompts:
             check_prompt(prompt, frame, self.source.shape)
-        ordered = order_prompts(prompts, corrects=corrects)
-        if last and last.prompts == ordered:
-            return
-        start = None
-        if isinstance(ordered[0], MaskPrompt):
-            (window,) = self.windows.first(ordered)
-            output = self.segmenter.accept(frame, window, ordered[0].mask[window.region])
-        else:
-            if corrects:
-                start = last.start if last else self._answerer.tracked_mask(known, frame, earlier)
-            window, output = self._answerer.click(known, frame, ordered, start, corrects=corrects)
-        known.prompted[frame] = PromptedFrame(ordered, corrects, start, window, output)
-        known.memory.prompted.pop(frame, None)  # encoded again before it is attended to
-        self._objects[object_id] = known
+        known = self._objects.get(object_id) or self._new(object_id)
+        answered = self._answerer.answer(known, frame, prompts, earlier)
+        if answered is not known.prompted.get(frame):
+            known.prompted[frame] = answered
+            known.memory.prompted.pop(frame, None)  # encoded again before it is attended to
+            self._objects[object_id] = known
 
     def is_answered(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> bool:
         """Whether these prompts have an answer already, in whatever order they came."""
         known = self._objects.get(object_id)
         last = known.prompted.get(frame) if known else None
-        if last is None or len(last.prompts) != len(prompts):
-            return False
-        return last.prompts == order_prompts(prompts, corrects=last.corrects)
+        return last is not None and last.is_answer_to(prompts)
 
     def place(self, prompts: Sequence[Prompt]) -> tuple[int, int]:
         """Give where prompts are looked at first; whoever asks in this order shares windows."""
@@ -305,8 +287,7 @@ class Tracker:
             outlooks = {
                 i: self._recall.outlooks(objects[i], frame, window, reverse=reverse) for i in ids
             }
-            track = partial(self._track_batch, outlooks, frame, window)
-            for object_id, found in self._batches.each(_alike(outlooks), track):
+            for object_id, found in self._follower.follow_each(frame, window, outlooks):
                 outputs[object_id] = found[0].output
                 objects[object_id].go_on(frame, window, found)
         for known in objects.values():
@@ -354,10 +335,7 @@ class Tracker:
 
     def forget_around(self, object_id: int, frame: int) -> None:
         """Forget the tracked frames near one, which may show an object as it was before."""
-        known = self._objects[object_id]
-        known.memory.forget_around(frame)
-        left = known.memory.tracked
-        known.sightings = {f: seen for f, seen in known.sightings.items() if f in left}
+        self._objects[object_id].forget_around(frame)
 
     def sighting(self, object_id: int, frame: int) -> Sighting | None:
         """Give what is known of an object on a frame: prompted, or tracked and in reach."""
@@ -381,17 +359,6 @@ class Tracker:
     def _new(self, object_id: int) -> TrackedObject:
         return TrackedObject(found=partial(self._found, object_id) if self._found else None)
 
-    def _track_batch(
-        self,
-        outlooks: dict[int, list[Outlook]],
-        frame: int,
-        window: Window,
-        ids: Sequence[int],
-    ) -> dict[int, list[Followed]]:
-        """Track objects that attend to as many memories, in one go."""
-        followed = self._follower.follow(frame, window, [outlooks[i] for i in ids])
-        return dict(zip(ids, followed, strict=True))
-
     def _masks(self, frame: int, outputs: Mapping[int, ObjectOutput]) -> FrameMasks:
         """Bring masks to the frame, those that the user gave as they came."""
         masks = [
@@ -406,23 +373,3 @@ class Tracker:
         if prompted is None or not isinstance(prompted.prompts[0], MaskPrompt):
             return None
         return ObjectMask.given(object_id, prompted.prompts[0])
-
-
-def _is_correction(
-    known: TrackedObject, frame: int, prompts: Sequence[Prompt], earlier: np.ndarray | None
-) -> bool:
-    """Whether prompts on a frame set out from a mask that was tracked, or that the user sees."""
-    is_seen = earlier is not None and bool(earlier.any())
-    if all(isinstance(p, PointPrompt) and not p.positive for p in prompts):
-        return is_seen or frame in known.tracked
-    is_lost = earlier is not None and not is_seen
-    if frame in known.sightings:
-        is_lost = known.sightings[frame].extent is None
-    return frame in known.tracked and not is_lost
-
-
-def _alike(outlooks: dict[int, list[Outlook]]) -> list[list[int]]:
-    """Group objects that attend to memories of the same ages and to as many pointers."""
-    ids = list(outlooks)
-    alike = group([tuple(one.attended.shape for one in outlooks[i]) for i in ids])
-    return [[ids[k] for k in indices] for indices in alike]

@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from tracker_steps import FRAMES, follow
 
 from napari_sam2 import Session
 from napari_sam2.model.sam2 import ObjectOutput
@@ -22,7 +23,6 @@ from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 from napari_sam2.session import Settings
 
 STRATEGIES = ["sam2", "sam2long", "samurai"]
-FRAMES = range(8)
 
 
 @pytest.fixture(params=STRATEGIES)
@@ -40,22 +40,14 @@ def unsure_model(tiny_model):
 
 
 @pytest.fixture
-def make_tracker(unsure_model, blobs):
-    source = FrameSource(blobs[0])
-
-    def make(**options):
-        return Tracker(unsure_model, source, options=TrackerOptions(**options))
-
-    return make
+def make_tracker(unsure_model, make_tracker):
+    """As everywhere, of the small model that is now unsure."""
+    return make_tracker
 
 
 def prompt_two(tracker):
     tracker.prompt(1, 0, [PointPrompt(0, 30, 40)])
     tracker.prompt(2, 2, [BoxPrompt(2, 45, 70, 75, 100)])
-
-
-def follow(tracker, ids, frames=FRAMES, *, reverse=False):
-    return {frame: tracker.step(ids, frame, reverse=reverse) for frame in frames}
 
 
 def assert_same(found, expected, tolerance=0.0):

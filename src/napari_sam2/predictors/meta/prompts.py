@@ -129,6 +129,20 @@ def _points(prompts: MetasPrompts, frame: Frame) -> tuple[Tensor | None, Tensor 
     return points, labels.long()
 
 
+def read_mask(mask: Any) -> np.ndarray:
+    """Read the mask of an object, (H, W): anything but 0 is the object; give it as bool.
+
+    Raises
+    ------
+    ValueError
+        If it has other axes, or no pixels.
+    """
+    given: np.ndarray = np.asarray(mask.cpu() if isinstance(mask, Tensor) else mask) != 0
+    if given.ndim != 2 or not given.size:
+        raise ValueError(f"A mask is of shape (H, W); got shape {given.shape}.")
+    return given
+
+
 def _boxes(box: Any, frame: Frame) -> Tensor | None:  # -> (B, 2, 2)
     if box is None:
         return None

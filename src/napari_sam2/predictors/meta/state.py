@@ -11,6 +11,8 @@ from torch import Tensor
 from napari_sam2.model.sam2 import NO_OBJECT
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari_sam2.model.sam2 import ObjectOutput
     from napari_sam2.predictors.tracker import Tracker
 
@@ -126,6 +128,18 @@ class InferenceState:
             one.answers.clear()
             if not self.tracker.prompted_frames(obj_id):
                 raise ValueError(f"Object {obj_id} has no prompts: add some, or remove it.")
+
+    def forget_around_prompts(self, obj_ids: Sequence[int], frame: int) -> None:
+        """Forget what was tracked around a frame of the objects that are prompted on it."""
+        for obj_id in obj_ids:
+            if frame in self.tracker.prompted_frames(obj_id):
+                self.tracker.forget_around(obj_id, frame)
+
+    def remove(self, obj_id: int) -> list[int]:
+        """Forget an object; give the frames that it was asked for on."""
+        gone = self.objects.pop(obj_id)
+        self.tracker.remove(obj_id)
+        return list(dict.fromkeys((*gone.points, *gone.masks)))
 
     def clear_prompts(self, obj_id: int, frame: int) -> None:
         """Take an object's prompts back on a frame, which counts as tracked from now on."""

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor, nn
 from tqdm import tqdm
 
 from napari_sam2.model.mask_decoder import upsample
 from napari_sam2.model.sam2 import SAM2, ObjectOutput, PromptTensors
-from napari_sam2.predictors.meta.prompts import Frame, MetasPrompts, of_one_object
+from napari_sam2.predictors.meta.prompts import Frame, MetasPrompts, of_one_object, read_mask
 from napari_sam2.predictors.meta.state import Answer, InferenceState, VideoObject
 from napari_sam2.predictors.meta.video_frames import open_video
 from napari_sam2.predictors.postprocess import fill_holes, without_overlap
@@ -227,9 +226,7 @@ class SAM2VideoPredictor(nn.Module):
         """
         state = inference_state
         state.check_frame(frame_idx)
-        given = np.asarray(mask.cpu() if isinstance(mask, Tensor) else mask) != 0
-        if given.ndim != 2 or not given.size:
-            raise ValueError(f"A mask is of shape (H, W); got shape {given.shape}.")
+        given = read_mask(mask)
         state.objects.setdefault(obj_id, VideoObject()).give_mask(frame_idx)
         whole = state.tracker.windows.whole
         output = state.tracker.segmenter.accept(frame_idx, whole, given)
@@ -305,9 +302,7 @@ class SAM2VideoPredictor(nn.Module):
         """
         state = inference_state
         if self.clear_non_cond_mem_around_input:
-            for obj_id in obj_ids:
-                if frame_idx in state.tracker.prompted_frames(obj_id):
-                    state.tracker.forget_around(obj_id, frame_idx)
+            state.forget_around_prompts(obj_ids, frame_idx)
         outputs = state.tracker.step(obj_ids, frame_idx, reverse=reverse)
         for obj_id in obj_ids:
             state.objects[obj_id].tracked[frame_idx] = reverse
@@ -370,13 +365,9 @@ class SAM2VideoPredictor(nn.Module):
             if strict:
                 raise ValueError(f"There is no object {obj_id}; there are {state.obj_ids}.")
             return state.obj_ids, []
-        gone = state.objects.pop(obj_id)
-        state.tracker.remove(obj_id)
-        updated = []
-        if need_output and state.objects:
-            frames = {**dict.fromkeys(gone.points), **dict.fromkeys(gone.masks)}
-            updated = [(frame, self._result(state, frame)[2]) for frame in frames]
-        return state.obj_ids, updated
+        asked = state.remove(obj_id)
+        shown = asked if need_output and state.objects else []
+        return state.obj_ids, [(frame, self._result(state, frame)[2]) for frame in shown]
 
     def reset_state(self, inference_state: InferenceState) -> None:
         """Forget all objects; the video stays open."""
