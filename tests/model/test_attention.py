@@ -4,11 +4,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from napari_sam2.model import attention, layers
+from napari_sam2.model import attention, layers, mask_decoder
 from napari_sam2.model.attention import attend
+from napari_sam2.model.config import load_config
 from napari_sam2.model.hiera import MultiScaleBlock
+from napari_sam2.model.mask_decoder import MaskDecoder
 from napari_sam2.model.positions import AxialRotary
-from napari_sam2.model.transformer import RotaryAttention
+from napari_sam2.model.transformer import Attention, RotaryAttention
 
 
 def noise(*shape, seed=0):
@@ -72,3 +74,38 @@ def test_strips_give_what_the_whole_map_gives(monkeypatch, window, dim_out):
         in_strips = block(x)
 
     torch.testing.assert_close(in_strips, whole, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize(("queries", "keys"), [(5, 64), (64, 5)], ids=["few queries", "few keys"])
+def test_few_tokens_are_projected_in_the_place_of_many(queries, keys):
+    layer = Attention(32, heads=4, inner_dim=32)
+    query, key, value = (
+        noise(2, queries, 32),
+        noise(2, keys, 32, seed=1),
+        noise(2, keys, 32, seed=2),
+    )
+    for parameter in layer.parameters():
+        torch.nn.init.normal_(parameter, std=0.3)
+
+    many = layer(query, key, value)
+    with torch.no_grad():
+        few = layer(query, key, value)
+
+    assert not torch.equal(few, many), "two ways were meant to be compared"
+    torch.testing.assert_close(few, many, atol=1e-4, rtol=1e-4)
+
+
+@torch.no_grad()
+def test_objects_are_decoded_a_few_at_a_time_like_all_at_once(monkeypatch):
+    config = load_config("sam2.1_hiera_nano")
+    decoder, dim = MaskDecoder(config).eval(), config.d_model
+    image, positions = noise(1, dim, 4, 4), noise(1, dim, 4, 4, seed=1)
+    fine = noise(1, dim // 8, 16, 16, seed=2), noise(1, dim // 4, 8, 8, seed=3)
+    prompts = noise(5, 2, dim, seed=4), noise(5, dim, 4, 4, seed=5)
+    at_once = decoder(image, positions, fine, *prompts)
+
+    monkeypatch.setattr(mask_decoder, "STRIP_TOKENS", 2 * 4 * 4)
+    in_turns = decoder(image, positions, fine, *prompts)
+
+    for found, expected in zip(in_turns, at_once, strict=True):
+        torch.testing.assert_close(found, expected)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from napari_sam2.model.layers import MLP, LayerNorm2d
+from napari_sam2.model.attention import on_cpu
+from napari_sam2.model.layers import MLP, STRIP_TOKENS, LayerNorm2d
 from napari_sam2.model.transformer import TwoWayTransformer
 
 if TYPE_CHECKING:
@@ -85,6 +87,27 @@ class MaskDecoder(nn.Module):
         DecodedMasks
             With M = 4: the single mask first. `candidates` and `single` choose from it.
         """
+        count = _objects_at_once(image)
+        if count >= len(sparse):
+            return self._decode(image, image_positions, high_resolution, sparse, dense)
+        images = image.expand(len(sparse), -1, -1, -1)
+        fine, finer = (x.expand(len(sparse), -1, -1, -1) for x in high_resolution)
+        parts = [
+            self._decode(image, image_positions, (own_fine, own_finer), *prompts)
+            for image, own_fine, own_finer, *prompts in zip(
+                *(x.split(count) for x in (images, fine, finer, sparse, dense)), strict=True
+            )
+        ]
+        return DecodedMasks(*(torch.cat(part) for part in zip(*parts, strict=True)))
+
+    def _decode(
+        self,
+        image: Tensor,
+        image_positions: Tensor,
+        high_resolution: tuple[Tensor, Tensor],
+        sparse: Tensor,
+        dense: Tensor,
+    ) -> DecodedMasks:
         own = torch.cat(
             (self.obj_score_token.weight, self.iou_token.weight, self.mask_tokens.weight)
         )
@@ -96,8 +119,7 @@ class MaskDecoder(nn.Module):
         kernels = torch.stack(
             [mlp(mask_tokens[:, i]) for i, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
         )
-        upscaled = self._upscale(image, high_resolution)
-        logits = (kernels @ upscaled.flatten(2)).unflatten(2, upscaled.shape[-2:])
+        logits = _as_map(kernels @ self._upscale(image, high_resolution).flatten(1, -2).mT, image)
         return DecodedMasks(
             logits,
             self.iou_prediction_head(iou_token[:, 0]).sigmoid(),
@@ -106,11 +128,59 @@ class MaskDecoder(nn.Module):
         )
 
     def _upscale(self, image: Tensor, high_resolution: tuple[Tensor, Tensor]) -> Tensor:
+        """Quarter the stride; (B, H / 16, W / 16, 2, 2, 2, 2, C / 8).
+
+        A transposed convolution whose stride is its size makes each pixel into a square of its
+        own. The squares stay together until the masks are made: these are far smaller to turn.
+        """
         stride4, stride8 = high_resolution
         enlarge1, norm, activate1, enlarge2, activate2 = self.output_upscaling
-        image = activate1(norm(enlarge1(image) + stride8))
-        upscaled: Tensor = activate2(enlarge2(image) + stride4)
+        x = _enlarge(image.movedim(1, -1), enlarge1)
+        height, width = image.shape[-2:]
+        # (B, C, H, 2, W, 2) -> (B, H, W, 2, 2, C)
+        near8 = stride8.unflatten(3, (width, 2)).unflatten(2, (height, 2))
+        x = F.layer_norm(x + near8.permute(0, 2, 4, 3, 5, 1), x.shape[-1:], *_affine(norm))
+        x = _enlarge(activate1(x), enlarge2)
+        # (B, C, H, 2, 2, W, 2, 2) -> (B, H, W, 2, 2, 2, 2, C)
+        near4 = stride4.unflatten(3, (width, 2, 2)).unflatten(2, (height, 2, 2))
+        upscaled: Tensor = activate2(x + near4.permute(0, 2, 5, 3, 6, 4, 7, 1))
         return upscaled
+
+
+def _objects_at_once(image: Tensor) -> int:  # (B, C, H, W)
+    """Of as many, a CPU holds the tokens in its cache."""
+    height, width = image.shape[-2:]
+    return max(STRIP_TOKENS // (height * width), 1) if on_cpu(image) else sys.maxsize
+
+
+def _enlarge(x: Tensor, convolution: nn.Module) -> Tensor:  # (..., C) -> (..., 2, 2, D)
+    assert isinstance(convolution, nn.ConvTranspose2d)
+    assert convolution.bias is not None
+    weight = convolution.weight.permute(2, 3, 1, 0)  # (2, 2, D, C)
+    enlarged = F.linear(x, weight.flatten(0, 2), convolution.bias.repeat(4))
+    squares: Tensor = enlarged.unflatten(-1, weight.shape[:3])
+    return squares
+
+
+def _affine(norm: nn.Module) -> tuple[Tensor, Tensor, float]:
+    assert isinstance(norm, LayerNorm2d)
+    return norm.weight, norm.bias, norm.eps
+
+
+def _as_map(x: Tensor, image: Tensor) -> Tensor:
+    """Put squares in squares in their places.
+
+    Parameters
+    ----------
+    x : Tensor, shape (B, M, H * W * 2 * 2 * 2 * 2)
+    image : Tensor, shape (..., H, W)
+
+    Returns
+    -------
+    Tensor, shape (B, M, 4 * H, 4 * W)
+    """
+    squares: Tensor = x.unflatten(2, (*image.shape[-2:], 2, 2, 2, 2))
+    return squares.permute(0, 1, 2, 4, 6, 3, 5, 7).flatten(5).flatten(2, 4)
 
 
 def candidates(decoded: DecodedMasks) -> DecodedMasks:

@@ -53,6 +53,10 @@ class Attention(nn.Module):
         -------
         Tensor, shape (B, N, dim)
         """
+        if on_cpu(query) and self._are_few(query, key):
+            return self._ask(query, key, value)
+        if on_cpu(query) and self._are_few(key, query):
+            return self._tell(query, key, value)
         return self._merge(
             attend(
                 self._split(self.q_proj(query)),
@@ -60,6 +64,44 @@ class Attention(nn.Module):
                 self._split(self.v_proj(value)),
             )
         )
+
+    def _are_few(self, some: Tensor, others: Tensor) -> bool:
+        """Whether it takes less to project these back than to project the others."""
+        width = self.q_proj.out_features // self.heads
+        return some.shape[1] <= min(width, others.shape[1] // 4)
+
+    def _ask(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attend from few queries: they are projected back, rather than all keys and values.
+
+        ``(W_q q) . (W_k k) = (W_k' W_q q) . k``, and what is the same for all keys of a query, as
+        the bias of keys is, changes nothing; the weights of a query sum to 1, so that values may be
+        projected after they are mixed.
+        """
+        asked = self._split(self.q_proj(query))
+        asked = asked * asked.shape[-1] ** -0.5 @ self._per_head(self.k_proj.weight)
+        weights = (asked.flatten(1, 2) @ key.transpose(1, 2)).softmax(dim=-1)
+        mixed = (weights @ value).unflatten(1, (self.heads, -1))  # (B, heads, N, memory_dim)
+        mixed = mixed @ self._per_head(self.v_proj.weight).transpose(1, 2)
+        return self._merge(mixed + self.v_proj.bias.view(self.heads, 1, -1))
+
+    def _tell(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+        """Attend to few keys: these are projected back, and values all the way, not the queries."""
+        told = self._split(self.k_proj(key))
+        told = told * told.shape[-1] ** -0.5
+        bias = told @ self.q_proj.bias.view(self.heads, -1, 1)  # (B, heads, M, 1)
+        told = told @ self._per_head(self.q_proj.weight)
+        scores = told.flatten(1, 2) @ query.transpose(1, 2) + bias.flatten(1, 2)
+        weights = scores.unflatten(1, (self.heads, -1)).softmax(dim=2).flatten(1, 2)
+        values = self._split(self.v_proj(value))
+        values = values @ self.out_proj.weight.unflatten(1, (self.heads, -1)).permute(1, 2, 0)
+        # Once for each head, whose weights sum to 1.
+        values = values + self.out_proj.bias / self.heads
+        mixed: Tensor = weights.transpose(1, 2) @ values.flatten(1, 2)
+        return mixed
+
+    def _per_head(self, weight: Tensor) -> Tensor:  # (heads * c, C) -> (heads, c, C)
+        parts: Tensor = weight.unflatten(0, (self.heads, -1))
+        return parts
 
     def _split(self, x: Tensor) -> Tensor:  # (B, N, C) -> (B, heads, N, C / heads)
         split: Tensor = x.unflatten(-1, (self.heads, -1))
