@@ -26,20 +26,37 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     -------
     Tensor, shape (B, heads, N, D)
     """
-    fused = query.dtype == torch.float32 and value.shape[-1] == query.shape[-1]
-    if fused or not on_cpu(query):
+    if not on_cpu(query):
         return F.scaled_dot_product_attention(query, key, value)
-    batch, heads, _, channels = query.shape
-    row_bytes = batch * heads * key.shape[2] * query.element_size()
-    rows = max(CHUNK_BYTES // row_bytes, 1)
+    if query.dtype == torch.float32 and value.shape[-1] == query.shape[-1]:
+        return F.scaled_dot_product_attention(query, key, value)
     # Autocast would have the softmax in single precision; its sums are so anyhow.
     with torch.autocast("cpu", enabled=False):
-        turned = key.transpose(-2, -1)
-        parts = [
-            (part @ turned).softmax(dim=-1) @ value
-            for part in (query * channels**-0.5).split(rows, dim=2)
-        ]
-    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=2)
+        mixed = _attend_in_parts(*(x.flatten(0, 1) for x in (query, key, value)))
+    return mixed.unflatten(0, query.shape[:2])
+
+
+def _attend_in_parts(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """Answer some queries at a time; all (B, N, C).
+
+    The scores of all parts are written to the same place: to be given new memory for each takes
+    a CPU as long as the product.
+    """
+    batch, n_queries, channels = query.shape
+    n_keys = key.shape[1]
+    rows = max(CHUNK_BYTES // (batch * n_keys * query.element_size()), 1)
+    rows = min(rows, n_queries)
+    turned = key.transpose(1, 2)
+    scores = query.new_empty(batch, rows, n_keys)
+    mixed = query.new_empty(batch, n_queries, value.shape[-1])
+    for part, into in zip(
+        (query * channels**-0.5).split(rows, 1), mixed.split(rows, 1), strict=True
+    ):
+        weights = scores[:, : part.shape[1]]
+        torch.bmm(part, turned, out=weights)
+        torch.softmax(weights, dim=-1, out=weights)
+        torch.bmm(weights, value, out=into)
+    return mixed
 
 
 def on_cpu(x: Tensor) -> bool:
