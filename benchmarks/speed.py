@@ -31,8 +31,8 @@ from napari_sam2 import (
     Session,
     Settings,
     load_config,
-    load_model,
 )
+from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import PRECISIONS, autocast
 
 if TYPE_CHECKING:
@@ -130,20 +130,35 @@ def video(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[s
     pair = Pair(options.model, device)
     for count in options.objects:
         for precision in chosen_precisions(options):
-            seconds = track_both(pair, count, precision)
+            seconds = track_both(pair, pair.ours, count, precision)
             name = f"video, {count} object{'s' * (count > 1)}, a frame, {label(precision)}"
             yield (name, *shown(*seconds))
 
 
-def track_both(pair: Pair, count: int, precision: torch.dtype) -> tuple[list[float], list[float]]:
-    """Time both on each of the tracked frames."""
+def approximate(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, ...]]:
+    """Follow objects, ours looking at half the image size."""
+    pair = Pair(options.model, device)
+    half = pair.config.image_size // 2
+    ours = load_model(pair.ours, device=device, image_size=half)
+    for count in options.objects:
+        for precision in chosen_precisions(options):
+            seconds = track_both(pair, ours, count, precision)
+            objects = f"{count} object{'s' * (count > 1)}"
+            name = f"video, {objects}, a frame, {label(precision)}, ours at {half} px"
+            yield (name, *shown(*seconds))
+
+
+def track_both(
+    pair: Pair, model: SAM2, count: int, precision: torch.dtype
+) -> tuple[list[float], list[float]]:
+    """Time Meta's and a model of ours on each of the tracked frames."""
     import parity_reference as reference
 
     size, n_frames = pair.config.image_size, PROMPTED + TRACKED
     numbers = torch.Generator().manual_seed(0)
     frames = torch.randn(n_frames, 3, size, size, generator=numbers)
     array = (frames.permute(0, 2, 3, 1) * 40 + 128).clamp(0, 255).byte().numpy()
-    predictors = (pair.theirs, SAM2VideoPredictor(pair.ours, precision=precision))
+    predictors = (pair.theirs, SAM2VideoPredictor(model, precision=precision))
     states = (reference.metas_state(pair.theirs, frames), predictors[1].init_state(array))
     contexts = (pair.metas_precision, torch.float32)
     steps = []
@@ -168,7 +183,7 @@ def track_both(pair: Pair, count: int, precision: torch.dtype) -> tuple[list[flo
 
 def embedded(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, ...]]:
     """Time the embedded model by itself."""
-    model = load_model("sam2.1_hiera_nano", device=str(device))
+    model = load_model("sam2.1_hiera_nano", device=device)
     for precision in chosen_precisions(options):
         yield from embedded_in(precision, model, options, device)
 
@@ -210,6 +225,7 @@ ROWS: dict[str, Callable[..., Iterator[tuple[str, ...]]]] = {
     "encoder": encoder,
     "click": click,
     "video": video,
+    "approximate": approximate,
     "embedded": embedded,
 }
 

@@ -78,6 +78,7 @@ def test_frame_that_is_not_there_is_an_error(session):
     [
         (Settings(device="abacus"), "device 'abacus' cannot be used"),
         (Settings(precision="float8"), "no precision 'float8'"),
+        (Settings(image_size=100), "image_size must be a positive multiple of 32, got 100"),
     ],
 )
 def test_settings_that_cannot_be_met_say_why(tiny_model, blobs, settings, message):

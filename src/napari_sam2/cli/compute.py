@@ -47,6 +47,13 @@ def compute_options(*, field: bool = True) -> argparse.ArgumentParser:
     compute.add_argument(
         "--compile", action="store_true", help="compile the network: slow at first, then faster"
     )
+    compute.add_argument(
+        "--image-size",
+        type=int,
+        metavar="PIXELS",
+        help="edge of the square that the model sees, its own unless given: half of it is several "
+        "times as fast, and approximate",
+    )
     if field:
         compute.add_argument(
             "--field",
@@ -92,5 +99,6 @@ def chosen_settings(options: argparse.Namespace) -> Settings:
         device=options.device,
         precision=options.precision,
         compile=options.compile,
+        image_size=options.image_size,
         tracker=TrackerOptions(field=options.field, strategy=options.strategy),
     )

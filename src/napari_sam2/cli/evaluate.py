@@ -42,7 +42,11 @@ def _evaluate(options: argparse.Namespace) -> None:
     device = choose_device(options.device)
     predictor = ImagePredictor(
         load_model(
-            chosen_model(options), options.checkpoint, device=device, compiled=options.compile
+            chosen_model(options),
+            options.checkpoint,
+            device=device,
+            compiled=options.compile,
+            image_size=options.image_size,
         ),
         precision=choose_precision(options.precision, device),
         field=options.field,

@@ -33,7 +33,8 @@ def attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     # Autocast would have the softmax in single precision; its sums are so anyhow.
     with torch.autocast("cpu", enabled=False):
         mixed = _attend_in_parts(*(x.flatten(0, 1) for x in (query, key, value)))
-    return mixed.unflatten(0, query.shape[:2])
+    per_head: Tensor = mixed.unflatten(0, query.shape[:2])
+    return per_head
 
 
 def _attend_in_parts(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
