@@ -14,7 +14,7 @@ CORE = {"model", "predictors", "prompts"}
 #: What each room may import, of our own and of the libraries that not every room may.
 ALLOWED = {
     "__init__": CORE
-    | {"divisions", "downloads", "meta", "quality", "session", "tracks", "volumes"},
+    | {"automatic", "divisions", "downloads", "meta", "quality", "session", "tracks", "volumes"},
     "model": {"model"},
     "prompts": set(),
     "predictors": CORE,
@@ -24,10 +24,12 @@ ALLOWED = {
     "quality": {"prompts"},
     "tracks": set(),
     "divisions": {"prompts"},
+    "automatic": {"model", "predictors"},
     "workspace": {"labels", "predictors", "prompts", "quality"},
     "annotations": {"labels", "predictors", "prompts", "quality", "tracks", "workspace"},
     "propagation": {"divisions", "model", "predictors", "prompts", "workspace"},
-    "session": CORE | {"annotations", "divisions", "labels", "propagation", "workspace"},
+    "session": CORE
+    | {"annotations", "automatic", "divisions", "labels", "propagation", "workspace"},
     "volumes": {"predictors", "prompts", "session", "tracks"},
     "training": CORE | {"training"},
     "evaluation": CORE | {"evaluation"},
@@ -35,15 +37,18 @@ ALLOWED = {
     "demo": {"evaluation", "exports", "session", "training"},
     "vos": {"evaluation", "meta", "model", "predictors"},
     "cli": CORE
-    | {"cli", "demo", "divisions", "downloads", "evaluation", "exports", "labels"}
+    | {"automatic", "cli", "demo", "divisions", "downloads", "evaluation", "exports", "labels"}
     | {"meta", "napari", "session", "training", "vos"},
     "_layers": {"napari", "predictors", "prompts", "session"},
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE
-    | {"_controls", "_layers", "_worker", "magicgui", "napari", "qtpy", "session", "superqt"},
+    | {"_controls", "_layers", "_worker", "automatic", "magicgui", "napari", "qtpy"}
+    | {"session", "superqt"},
+    "_everything": {"_controls", "_widget", "model", "napari", "qtpy", "session"},
     "_widget": CORE
-    | {"_controls", "_layers", "_worker", "magicgui", "napari", "qtpy", "session", "superqt"},
+    | {"_controls", "_layers", "_worker", "automatic", "magicgui", "napari", "qtpy"}
+    | {"session", "superqt"},
 }
 GUI = {"magicgui", "napari", "qtpy", "superqt"}
 NETWORK = {"pooch", "requests"}

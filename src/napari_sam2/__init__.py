@@ -11,6 +11,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from napari_sam2.automatic import Everything, EverythingOptions, Selection
     from napari_sam2.divisions import DivisionRule
     from napari_sam2.downloads import DownloadError, download_weights
     from napari_sam2.model.checkpoint import CheckpointError, load_model
@@ -44,6 +45,9 @@ if TYPE_CHECKING:
     from napari_sam2.volumes import SeriesStep, StackSeries
 
 _HOMES = {
+    "Everything": "automatic",
+    "EverythingOptions": "automatic",
+    "Selection": "automatic",
     "DivisionRule": "divisions",
     "DownloadError": "downloads",
     "download_weights": "downloads",
@@ -89,6 +93,8 @@ __all__ = [
     "DeviceMemoryError",
     "DivisionRule",
     "DownloadError",
+    "Everything",
+    "EverythingOptions",
     "FrameError",
     "FrameMasks",
     "FrameSource",
@@ -101,6 +107,7 @@ __all__ = [
     "SAM2Config",
     "SAM2ImagePredictor",
     "SAM2VideoPredictor",
+    "Selection",
     "SeriesStep",
     "Session",
     "Settings",

@@ -6,7 +6,8 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.annotations import Annotations
-from napari_sam2.labels import StackLabels
+from napari_sam2.automatic import Looker, Selection
+from napari_sam2.labels import StackLabels, mask_prompts
 from napari_sam2.model.config import EMBEDDED_MODEL
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     import numpy as np
 
+    from napari_sam2.automatic import Everything, EverythingOptions, EverythingStep
     from napari_sam2.divisions import DivisionRule
     from napari_sam2.predictors import SAM2
     from napari_sam2.predictors.frames import ArrayLike
@@ -235,6 +237,67 @@ class Session(Annotations):
         """Say which frames `correct` would visit; errors are the same."""
         with self._work.lock:
             return plan_correction_run(self._work, object_id, frame)
+
+    def segment_everything(
+        self, frames: int | Iterable[int] | None = None, options: EverythingOptions | None = None
+    ) -> Generator[EverythingStep, None, None]:
+        """Look for everything on frames, each on its own, without prompts.
+
+        A generator: each step is a batch of points. Stop asking to cancel; what the last step
+        gave stays good. Nothing is added to the session: see `add_everything`.
+
+        Parameters
+        ----------
+        frames : int or iterable of int, optional
+            All frames unless given.
+        options : EverythingOptions, optional
+            The typical diameter of objects, above all.
+
+        Yields
+        ------
+        EverythingStep
+            With what was found on the frame so far, to choose from by size and score.
+
+        Raises
+        ------
+        IndexError
+            If there is no such frame.
+
+        Examples
+        --------
+        >>> for step in session.segment_everything(0, EverythingOptions(diameter=25)):
+        ...     print(f"{step.done} of {step.total}")
+        >>> session.add_everything(step.found, Selection(min_area=100))
+        """
+        chosen = range(self.n_frames) if frames is None else frames
+        wanted = [chosen] if isinstance(chosen, int) else list(chosen)
+        for frame in wanted:
+            self.source.index(frame)
+        return Looker(self.model, self.source, self._precision, options).look(wanted)
+
+    def add_everything(self, found: Everything, selection: Selection | None = None) -> list[int]:
+        """Begin an object for each that was found and chosen, prompted with its mask.
+
+        Parameters
+        ----------
+        found : Everything
+        selection : Selection, optional
+            What counts; the thresholds that suit the model unless given.
+
+        Returns
+        -------
+        list of int
+            The objects, with new numbers, the best first.
+
+        Raises
+        ------
+        ValueError
+            If the labels have no room for so many. No object is added then.
+        """
+        chosen = selection or Selection.suited(self.model.config)
+        masks = mask_prompts(found.frame, found.labels(chosen))
+        with self._work.lock:
+            return self._work.add_masks([masks[number] for number in sorted(masks)])
 
     def take_over(self, earlier: Session) -> None:
         """Go on with the objects of a session of the same data, and what was found of them.

@@ -93,6 +93,16 @@ class Workspace:
             self.objects[object_id] = SessionObject(name or f"object {object_id}")
             return object_id
 
+    def add_masks(self, masks: Sequence[MaskPrompt]) -> list[int]:
+        """Begin an object for each mask, prompted with it; give their numbers."""
+        with self.lock:
+            if masks:
+                self.check_room(self._next_number() + len(masks) - 1)
+            added = [self.add("") for _ in masks]
+            for object_id, mask in zip(added, masks, strict=True):
+                self.set_prompts(object_id, mask.frame, (mask,))
+            return added
+
     def check_room(self, object_id: int) -> None:
         """Refuse a number that the labels cannot hold."""
         if not 0 < object_id <= self.labels.largest_id:

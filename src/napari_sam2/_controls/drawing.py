@@ -78,10 +78,10 @@ def _outlines(prompt: Prompt) -> Iterator[tuple[str, object, bool]]:
 
 def _polygons(prompt: MaskPrompt) -> Iterator[tuple[str, object, bool]]:
     """Give outlines and, negative, those of holes: from the outside in, as they are filled."""
-    contours = find_contours(np.pad(prompt.mask, 1).astype(float), 0.5)
+    contours = find_contours(np.pad(prompt.part, 1).astype(float), 0.5)
     for contour in sorted(contours, key=lambda contour: -abs(_area(contour))):
         # The first vertex comes again as the last one.
-        yield "polygon", contour[:-1] - 1, _area(contour) > 0
+        yield "polygon", contour[:-1] - 1 + prompt.origin, _area(contour) > 0
 
 
 def _area(contour: np.ndarray) -> float:

@@ -12,10 +12,17 @@ ERROR_COLOR = "#e0442e"  #: reads on dark and on light
 
 
 class Status(QWidget):
-    """Says what was found, what went wrong, and how long it will take."""
+    """Says what was found, what went wrong, and how long it will take.
 
-    def __init__(self, parent: QWidget | None = None) -> None:
+    Parameters
+    ----------
+    unit : str
+        What is counted, in the plural.
+    """
+
+    def __init__(self, unit: str = "frames", parent: QWidget | None = None) -> None:
         super().__init__(parent)
+        self._unit = unit
         self.label = QLabel()
         self.label.setWordWrap(True)
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -26,7 +33,7 @@ class Status(QWidget):
         self.remark.setWordWrap(True)
         self.remark.hide()
         self.bar = QProgressBar()
-        self.bar.setToolTip("Frames done, and the time left")
+        self.bar.setToolTip("What is done, and the time left")
         self.bar.hide()
         self._began = 0.0
         layout = QVBoxLayout(self)
@@ -62,7 +69,7 @@ class Status(QWidget):
         self._began = monotonic()
         self.bar.setRange(0, total)
         self.bar.setValue(0)
-        self.bar.setFormat("" if total == 0 else f"0 / {total} frames")
+        self.bar.setFormat("" if total == 0 else f"0 / {total} {self._unit}")
         self.bar.show()
 
     def advance(self) -> None:
@@ -70,14 +77,14 @@ class Status(QWidget):
         done, total = self.bar.value() + 1, self.bar.maximum()
         left = (monotonic() - self._began) / done * (total - done)
         self.bar.setValue(done)
-        self.bar.setFormat(f"{done} / {total} frames, {_duration(left)} left")
+        self.bar.setFormat(f"{done} / {total} {self._unit}, {_duration(left)} left")
 
     def end(self, how: str) -> None:
         """Take the bar away, and say how it ended and how far it came."""
         if not self.bar.isHidden():
             took = _duration(monotonic() - self._began)
             done, total = self.bar.value(), self.bar.maximum()
-            self.say(f"{how}: {done} of {total} frames in {took}." if total else f"{how}.")
+            self.say(f"{how}: {done} of {total} {self._unit} in {took}." if total else f"{how}.")
         self.bar.hide()
 
     def _show(self, text: str, *, wrong: bool) -> None:

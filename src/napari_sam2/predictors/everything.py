@@ -67,7 +67,7 @@ class Asker(Protocol):
 
 
 @dataclass(frozen=True, kw_only=True)
-class EverythingOptions:
+class GridOptions:
     """What is looked for, and what is kept."""
 
     points_at_once: int = 64
@@ -96,7 +96,7 @@ class Region:
 
 
 def look_everywhere(
-    asker: Asker, shape: tuple[int, int], grids: Sequence[np.ndarray], options: EverythingOptions
+    asker: Asker, shape: tuple[int, int], grids: Sequence[np.ndarray], options: GridOptions
 ) -> Iterator[list[Region]]:
     """Ask at every point of every crop; what is found may be found again.
 
@@ -107,7 +107,7 @@ def look_everywhere(
         (H, W) of the image.
     grids : sequence of np.ndarray, shape (N, 2)
         One for each layer of crops: points, (row, column) as parts of a crop's height and width.
-    options : EverythingOptions
+    options : GridOptions
 
     Yields
     ------
@@ -121,14 +121,14 @@ def look_everywhere(
             yield _look_at(asker, some, crop, shape, options)
 
 
-def distinct(regions: Sequence[Region], options: EverythingOptions) -> list[Region]:
+def distinct(regions: Sequence[Region], options: GridOptions) -> list[Region]:
     """Keep each region once: the best in each crop, then those from the smallest crops.
 
     Parameters
     ----------
     regions : sequence of Region
         All that `look_everywhere` found, in that order.
-    options : EverythingOptions
+    options : GridOptions
     """
     kept: list[Region] = []
     for _, of_crop in groupby(regions, key=lambda region: region.crop.number):
@@ -148,7 +148,7 @@ def _distinct(
 
 
 def _look_at(
-    asker: Asker, points: Tensor, crop: Crop, shape: tuple[int, int], options: EverythingOptions
+    asker: Asker, points: Tensor, crop: Crop, shape: tuple[int, int], options: GridOptions
 ) -> list[Region]:
     """Ask at some points of a crop."""
     logits, ious = asker.ask(points, None, multimask=options.multimask)
@@ -185,7 +185,7 @@ def _keep_good(
     found: tuple[Tensor, ...],
     crop: Crop,
     shape: tuple[int, int],
-    options: EverythingOptions,
+    options: GridOptions,
 ) -> Iterator[Region]:
     """Bring masks to the image, and keep those that are stable and whole."""
     points, low, ious = found

@@ -9,7 +9,7 @@ import torch
 
 from napari_sam2.model.prompt_encoder import POSITIVE
 from napari_sam2.model.sam2 import PromptTensors
-from napari_sam2.predictors.everything import EverythingOptions, distinct, look_everywhere
+from napari_sam2.predictors.everything import GridOptions, distinct, look_everywhere
 from napari_sam2.predictors.meta.build import build_sam2_hf, split_arguments, warn_of_unused
 from napari_sam2.predictors.meta.image import SAM2ImagePredictor
 from napari_sam2.predictors.meta.pictures import read_picture
@@ -161,8 +161,8 @@ class SAM2AutomaticMaskGenerator:
         self.predictor.reset_predictor()
         return [self._record(region) for region in distinct(found, options)]
 
-    def _options(self) -> EverythingOptions:
-        return EverythingOptions(
+    def _options(self) -> GridOptions:
+        return GridOptions(
             points_at_once=self.points_per_batch,
             multimask=self.multimask_output,
             refine=self.use_m2m,

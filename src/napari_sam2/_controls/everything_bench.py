@@ -1,0 +1,119 @@
+"""What is computed to segment everything; the generators run in a worker's thread."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from napari_sam2.session import Session
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Iterable, Mapping
+
+    from napari_sam2._layers import Stack
+    from napari_sam2.automatic import (
+        Everything,
+        EverythingOptions,
+        EverythingStep,
+        Selection,
+    )
+    from napari_sam2.model.sam2 import SAM2
+
+LABEL_DTYPE = np.dtype(np.uint32)  #: every object that was found has a number, chosen or not
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Errand:
+    """All that a worker has to know of layers and controls, read at once."""
+
+    stack: Stack
+    model: str | SAM2
+    options: EverythingOptions
+    frames: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class Settled:
+    """A frame's labels were written."""
+
+    frame: int
+    count: int  #: objects that were chosen
+    total: int  #: that were found
+
+
+class EverythingBench:
+    """Holds the session in which everything is looked for."""
+
+    def __init__(self) -> None:
+        self._session: Session | None = None
+        self._made_for: Errand | None = None
+
+    @property
+    def device(self) -> str:
+        """Where the loaded model computes; empty before one is loaded."""
+        return "" if self._session is None else str(self._session.model.device)
+
+    def look(self, errand: Errand) -> Generator[EverythingStep, None, None]:
+        """Look for everything on some frames."""
+        session = self._session_for(errand)
+        yield from session.segment_everything(errand.frames, errand.options)
+
+    def begin_objects(
+        self, errand: Errand, found: Everything, selection: Selection
+    ) -> Generator[Session, None, None]:
+        """Give a new session with the chosen objects of a frame, prompted with their masks."""
+        model = self._session_for(errand).model
+        stack = errand.stack
+        session = Session(stack.data, model, stack.view.axis, view=stack.view)
+        session.add_everything(found, selection)
+        yield session
+
+    def forget(self) -> None:
+        """Let go of the image."""
+        self._session = self._made_for = None
+
+    def _session_for(self, errand: Errand) -> Session:
+        made, model, stack = self._made_for, errand.model, errand.stack
+        if self._session is not None and made is not None and made.model == model:
+            if made.stack.same_pixels(stack):
+                return self._session
+            model = self._session.model
+        self._session = Session(stack.data, model, stack.view.axis, view=stack.view)
+        self._made_for = errand
+        return self._session
+
+
+def settle(
+    found: Iterable[Everything], selection: Selection, stack: Stack, labels: np.ndarray
+) -> Generator[Settled, None, None]:
+    """Write the chosen objects of frames into labels, each with a number of its own for good."""
+    for one in found:
+        plane, chosen = one.settle(selection)
+        labels[index_of(stack, one.frame)] = plane
+        yield Settled(one.frame, len(chosen), len(one.objects))
+
+
+def number_anew(
+    found: Mapping[int, Everything], selection: Selection, stack: Stack
+) -> Generator[np.ndarray, None, None]:
+    """Give the chosen objects as labels of the stack, on each frame from 1 without gaps."""
+    planes = {frame: one.labels(selection) for frame, one in found.items()}
+    most = max(int(plane.max()) for plane in planes.values())
+    dtype = np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32
+    labels = np.zeros(label_shape(stack), dtype)
+    for frame, plane in planes.items():
+        labels[index_of(stack, frame)] = plane
+    yield labels
+
+
+def label_shape(stack: Stack) -> tuple[int, ...]:
+    """Give the shape of labels of the whole image."""
+    return tuple(int(n) for n in stack.data.shape[: stack.image.ndim])
+
+
+def index_of(stack: Stack, frame: int) -> tuple[int | slice, ...]:
+    """Give the index of a frame in labels of the whole image."""
+    at = {**stack.held, **({} if stack.axis is None else {stack.axis: frame})}
+    return tuple(at.get(axis, slice(None)) for axis in range(stack.image.ndim))
