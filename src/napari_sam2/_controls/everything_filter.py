@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import (
@@ -30,7 +31,7 @@ class EverythingFilter(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._areas = (1.0, 1.0)
-        self.sizes: QSlider = QRangeSlider(Qt.Orientation.Horizontal)  # type: ignore[no-untyped-call]
+        self.sizes: Any = QRangeSlider(Qt.Orientation.Horizontal)  # type: ignore[no-untyped-call]
         self.sizes.setRange(0, STEPS)
         self.sizes.setValue((0, STEPS))
         self.sizes.setToolTip("Objects of these sizes count, in pixels. At its ends, all do.")
