@@ -70,6 +70,7 @@ class EverythingWidget(QWidget):
         except ValueError as error:
             self.status.complain(str(error))
             return
+        self.runner.results.hide()
         self.status.say(f"{len(session.objects)} objects are in the SAM 2 dock: propagate there.")
 
     def _annotate(self) -> AnnotateWidget:

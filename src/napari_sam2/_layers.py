@@ -11,7 +11,7 @@ import numpy as np
 from napari.layers import Labels, Points, Shapes
 from napari.utils.colormaps import label_colormap
 from napari.utils.transforms import Affine
-from skimage.draw import polygon2mask
+from skimage.draw import polygon
 
 from napari_sam2.predictors.frames import View
 from napari_sam2.prompts import (
@@ -25,13 +25,15 @@ from napari_sam2.prompts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
     from napari.components import Dims
     from napari.layers import Image, Layer
 
 OBJECT, POSITIVE = "object", "positive"  #: feature columns of the prompt layers
 PREVIEW_DTYPE = np.dtype(np.uint16)
+#: Rows and columns of the pixels within an outline, and its sign.
+Filled = tuple[np.ndarray, np.ndarray, bool]
 SMALLEST_BOX = 1.0  #: pixels; a click in box mode leaves a smaller one behind
 
 
@@ -296,7 +298,7 @@ def _read_shapes(
     stack: Stack, dims: Dims, shapes: Shapes, object_id: int, notices: list[str]
 ) -> Iterator[tuple[int, Prompt]]:
     owners, signs = _owners(shapes, object_id), column(shapes, POSITIVE, True)
-    masks: dict[tuple[int, int], np.ndarray] = {}
+    filled: dict[tuple[int, int], list[Filled]] = defaultdict(list)
     ignored: dict[str, int] = defaultdict(int)
     for index, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
         frames, pixels, here = _locate(stack, dims, shapes, vertices)
@@ -308,8 +310,8 @@ def _read_shapes(
         elif kind in {"path", "line"}:
             ignored["lines and paths (draw boxes or outlines)"] += 1
         elif kind == "polygon":
-            mask = masks.setdefault((owners[index], frame), np.zeros(stack.shape, dtype=bool))
-            mask[polygon2mask(stack.shape, pixels)] = signs[index]
+            inside = polygon(pixels[:, 0], pixels[:, 1], stack.shape)
+            filled[owners[index], frame].append((*inside, signs[index]))
         elif not signs[index]:
             ignored["negative boxes (use negative points)"] += 1
         elif np.ptp(pixels, axis=0).min() < SMALLEST_BOX:
@@ -317,13 +319,26 @@ def _read_shapes(
         else:
             corners = (*pixels.min(axis=0).tolist(), *pixels.max(axis=0).tolist())
             yield owners[index], BoxPrompt(frame, *corners)
-    for (owner, frame), mask in masks.items():
+    for (owner, frame), parts in filled.items():
+        mask = _mask_of(stack, frame, parts)
         # An empty mask would say that the object is not there.
-        if mask.any():
-            yield owner, MaskPrompt(frame, mask)
+        if mask.part.size:
+            yield owner, mask
         else:
             ignored["outlines without a pixel of the image"] += 1
     notices += [f"{count} ignored: {what}" for what, count in ignored.items()]
+
+
+def _mask_of(stack: Stack, frame: int, parts: Sequence[Filled]) -> MaskPrompt:
+    """Fill outlines one after the other, in the box that holds them: there may be hundreds."""
+    rows, columns = (np.concatenate([part[axis] for part in parts]) for axis in (0, 1))
+    if not rows.size:
+        return MaskPrompt(frame, np.zeros(stack.shape, dtype=bool))
+    origin = int(rows.min()), int(columns.min())
+    mask = np.zeros((rows.max() - origin[0] + 1, columns.max() - origin[1] + 1), dtype=bool)
+    for its_rows, its_columns, positive in parts:
+        mask[its_rows - origin[0], its_columns - origin[1]] = positive
+    return MaskPrompt(frame, mask, origin, stack.shape)
 
 
 def _owners(layer: Points | Shapes, default: int) -> list[int]:

@@ -81,7 +81,15 @@ def _polygons(prompt: MaskPrompt) -> Iterator[tuple[str, object, bool]]:
     contours = find_contours(np.pad(prompt.part, 1).astype(float), 0.5)
     for contour in sorted(contours, key=lambda contour: -abs(_area(contour))):
         # The first vertex comes again as the last one.
-        yield "polygon", contour[:-1] - 1 + prompt.origin, _area(contour) > 0
+        yield "polygon", _corners(contour[:-1]) - 1 + prompt.origin, _area(contour) > 0
+
+
+def _corners(contour: np.ndarray) -> np.ndarray:
+    """Leave out vertices on straight lines: napari takes long to draw many."""
+    before, after = contour - np.roll(contour, 1, axis=0), np.roll(contour, -1, axis=0) - contour
+    turns = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
+    corners: np.ndarray = contour[turns != 0]
+    return corners
 
 
 def _area(contour: np.ndarray) -> float:

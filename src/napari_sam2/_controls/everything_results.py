@@ -95,6 +95,11 @@ class EverythingResults(QObject):
         self.settled.emit()
         return True
 
+    def hide(self) -> None:
+        """Show nothing for now: the objects are shown by others."""
+        if self._layer is not None:
+            self._layer.visible = False
+
     def close(self) -> None:
         """Draw no more."""
         self._job.cancel()
@@ -127,6 +132,7 @@ class EverythingResults(QObject):
             self._viewer.layers.selection.active = active
         elif self._layer is not None and stack.is_shown(self._viewer.dims, step.frame):
             align(self._layer, stack.image)
+            self._layer.visible = True
             self._layer.refresh()
         self.settled.emit()
 

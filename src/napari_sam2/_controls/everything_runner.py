@@ -184,6 +184,7 @@ class EverythingRunner(QObject):
             layer = new_labels(stack, labels, COPY_NAME)
             layer.opacity = OPACITY
             self._viewer.add_layer(layer)
+            self.results.hide()
             self._status.say(f"The objects are on the layer {layer.name!r}.")
 
     def _select(self) -> None:

@@ -263,12 +263,14 @@ class PromptLayers(QObject):
 
 
 def _add_drawings(layer: Points | Shapes, drawings: Sequence[Drawing]) -> None:
-    for drawing in drawings:
-        layer.feature_defaults = {OBJECT: drawing.object_id, POSITIVE: drawing.positive}
-        if isinstance(layer, Points):
-            layer.add(drawing.vertices)
-        else:
-            layer.add(drawing.vertices, shape_type=drawing.kind)
+    # All at once: the layer is drawn anew each time that something is added.
+    if isinstance(layer, Points):
+        layer.add(np.concatenate([drawing.vertices for drawing in drawings]))
+    else:
+        kinds = [drawing.kind for drawing in drawings]
+        layer.add([drawing.vertices for drawing in drawings], shape_type=kinds)
+    _set_column(layer, OBJECT, np.array([drawing.object_id for drawing in drawings]))
+    _set_column(layer, POSITIVE, np.array([drawing.positive for drawing in drawings]))
     layer.selected_data = set()
 
 

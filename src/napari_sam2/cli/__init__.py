@@ -1,4 +1,4 @@
-"""The command line: ``napari-sam2 demo | track | evaluate | train | models | vos``."""
+"""The command line: ``napari-sam2 demo | track | segment | evaluate | train | models | vos``."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from typing import TYPE_CHECKING
 
-from napari_sam2.cli import demo, evaluate, models, track, train, vos
+from napari_sam2.cli import demo, evaluate, models, segment, track, train, vos
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -48,6 +48,6 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="napari-sam2", description=__doc__)
     parser.add_argument("--traceback", action="store_true", help="show where an error came from")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    for command in (demo, track, evaluate, train, models, vos):
+    for command in (demo, track, segment, evaluate, train, models, vos):
         command.add_command(commands)
     return parser

@@ -71,6 +71,23 @@ def compute_options(*, field: bool = True) -> argparse.ArgumentParser:
     return compute
 
 
+def held_position(text: str) -> tuple[int, int]:
+    """Read AXIS=POSITION.
+
+    Raises
+    ------
+    argparse.ArgumentTypeError
+        If it is something else.
+    """
+    axis, _, position = text.partition("=")
+    try:
+        return int(axis), int(position)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not AXIS=POSITION, two whole numbers as in 1=7"
+        ) from error
+
+
 def chosen_model(options: argparse.Namespace) -> str:
     """Give the name or YAML file of the model.
 

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-import argparse
 from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from napari_sam2.cli.compute import chosen_model, chosen_settings, compute_options
+from napari_sam2.cli.compute import (
+    chosen_model,
+    chosen_settings,
+    compute_options,
+    held_position,
+)
 from napari_sam2.cli.prompt_table import PromptTable, read_prompts
 
 if TYPE_CHECKING:
+    import argparse
+
     from napari_sam2.cli.compute import Commands
     from napari_sam2.predictors.frames import ArrayLike
     from napari_sam2.session import Session
@@ -49,7 +55,7 @@ def add_command(commands: Commands) -> None:
     track.add_argument("--axis", type=int, default=0, help="axis to play through")
     track.add_argument(
         "--hold",
-        type=_held,
+        type=held_position,
         action="append",
         default=[],
         metavar="AXIS=POSITION",
@@ -71,16 +77,6 @@ def add_command(commands: Commands) -> None:
         help="watch for objects that divide; their daughters are objects of their own",
     )
     track.set_defaults(run=_track)
-
-
-def _held(text: str) -> tuple[int, int]:
-    axis, _, position = text.partition("=")
-    try:
-        return int(axis), int(position)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(
-            f"{text!r} is not AXIS=POSITION, two whole numbers as in 1=7"
-        ) from error
 
 
 def _track(options: argparse.Namespace) -> None:

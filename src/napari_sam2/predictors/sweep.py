@@ -13,6 +13,7 @@ from napari_sam2.predictors.batches import Batches, explains_memory
 from napari_sam2.predictors.device import autocast
 from napari_sam2.predictors.features import FeatureCache
 from napari_sam2.predictors.pieces import Piece, without_repeats
+from napari_sam2.predictors.postprocess import clean
 from napari_sam2.predictors.transforms import to_model_points
 from napari_sam2.predictors.windows import Window
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 POINTS_AT_ONCE = {"cpu": 16, "cuda": 128}  #: what is fastest
 STABILITY_OFFSET = 1.0  #: logits, as in Meta's generator
 SAME = 0.8  #: IoU above which two masks of a tile are the same
+SPECK = 8  #: holes and specks up to this size are none; in pixels of the logits, as when tracked
 #: Points of a tile whose answers are compared at once, for there are three for each of them.
 COMPARED = 512
 
@@ -142,7 +144,10 @@ class Sweep:
                 coarse[piece] = logits
         sharp = []
         for piece in without_repeats(list(coarse), SAME):
-            full = upsample(coarse[piece][None, None], tile.shape)[0, 0] > 0
+            tidy = clean(
+                coarse[piece][None, None], 0.0, max_hole_area=SPECK, max_sprinkle_area=SPECK
+            )
+            full = upsample(tidy, tile.shape)[0, 0] > 0
             if one := Piece.of(full.numpy(), tile, piece.iou, piece.stability):
                 sharp.append(one)
         return without_repeats([*pieces, *sharp], SAME)
