@@ -1,4 +1,11 @@
-"""Segment everything on frames, and choose afterwards what counts."""
+"""Segment everything on frames, and choose afterwards what counts.
+
+>>> session = Session(image)
+>>> for step in session.segment_everything(0, EverythingOptions(diameter=25)):
+...     print(f"{step.done} of {step.total}")
+>>> labels = step.found.labels(Selection(min_iou=0.6, min_area=100))
+>>> session.add_everything(step.found)  # and follow them: session.propagate()
+"""
 
 from __future__ import annotations
 
@@ -122,7 +129,9 @@ class Selection:
 
 
 #: By the name of a model's config. At Meta's thresholds the small model finds next to nothing:
-#: its logits are soft, and it doubts itself.
+#: its logits are soft, and it doubts itself. These, sixteen diameters a tile and two points a
+#: diameter are the best of a few that were tried on six images of nuclei that it was not trained
+#: on: no more than a place to begin. For Meta's models their own generator's are near.
 _SUITED: dict[str, dict[str, float]] = {"SAM 2.1 nano": {"min_iou": 0.5, "min_stability": 0.4}}
 
 

@@ -262,12 +262,6 @@ class Session(Annotations):
         ------
         IndexError
             If there is no such frame.
-
-        Examples
-        --------
-        >>> for step in session.segment_everything(0, EverythingOptions(diameter=25)):
-        ...     print(f"{step.done} of {step.total}")
-        >>> session.add_everything(step.found, Selection(min_area=100))
         """
         chosen = range(self.n_frames) if frames is None else frames
         wanted = [chosen] if isinstance(chosen, int) else list(chosen)
