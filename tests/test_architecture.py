@@ -24,10 +24,16 @@ ALLOWED = {
     "quality": {"prompts"},
     "tracks": set(),
     "divisions": {"prompts"},
-    "workspace": {"labels", "predictors", "prompts", "quality"},
-    "annotations": {"labels", "predictors", "prompts", "quality", "tracks", "workspace"},
-    "propagation": {"divisions", "model", "predictors", "prompts", "workspace"},
-    "session": CORE | {"annotations", "divisions", "labels", "propagation", "workspace"},
+    "history": set(),
+    "records": {"history", "labels", "predictors", "prompts", "quality"},
+    "workspace": {"history", "labels", "predictors", "prompts", "quality", "records"},
+    "revisions": {"workspace"},
+    "annotations": {"labels", "predictors", "prompts", "quality", "records", "revisions"}
+    | {"tracks", "workspace"},
+    "propagation": {"divisions", "history", "model", "predictors", "prompts", "records"}
+    | {"workspace"},
+    "session": CORE
+    | {"annotations", "divisions", "history", "labels", "propagation", "workspace"},
     "volumes": {"predictors", "prompts", "session", "tracks"},
     "training": CORE | {"training"},
     "evaluation": CORE | {"evaluation"},

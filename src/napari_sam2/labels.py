@@ -56,18 +56,27 @@ class StackLabels:
 
     def mask(self, frame: int, object_id: int) -> np.ndarray:
         """Give one object on a frame; bool, (H, W)."""
-        found: np.ndarray = np.asarray(self.array[self._source.index(frame)]) == object_id
+        found: np.ndarray = self.plane(frame) == object_id
         return found
 
     def masks(self, frame: int, ids: Collection[int]) -> dict[int, MaskPrompt]:
         """Give some objects on a frame; empty ones where they are not."""
-        plane = np.asarray(self.array[self._source.index(frame)])
+        plane = self.plane(frame)
         wanted = np.isin(plane, np.array(sorted(ids), dtype=plane.dtype))
         found = mask_prompts(frame, np.where(wanted, plane, 0))
         return {i: found.get(i) or MaskPrompt(frame, np.zeros_like(wanted)) for i in ids}
 
-    def write(self, frame: int, ids: Collection[int], found: np.ndarray | None) -> None:
-        """Replace objects on a frame; pixels of all others stay theirs.
+    def plane(self, frame: int) -> np.ndarray:
+        """Give the labels of a frame, (H, W); not to be changed."""
+        plane: np.ndarray = np.asarray(self.array[self._source.index(frame)])
+        return plane
+
+    def put_plane(self, frame: int, plane: np.ndarray) -> None:
+        """Replace the labels of a frame, (H, W)."""
+        self.array[self._source.index(frame)] = plane
+
+    def replaced(self, frame: int, ids: Collection[int], found: np.ndarray | None) -> np.ndarray:
+        """Give a frame's labels with other masks of some objects; pixels of others stay theirs.
 
         Parameters
         ----------
@@ -75,16 +84,15 @@ class StackLabels:
         ids : collection of int
             The objects.
         found : np.ndarray, shape (H, W), integers, or None
-            Where they are now; other ids in it are not written. None takes them away.
+            Where they are now; other ids in it do not count. None takes them away.
         """
-        index = self._source.index(frame)
-        plane = np.array(self.array[index])
+        plane = np.array(self.plane(frame))
         wanted = np.array(sorted(ids), dtype=plane.dtype)
         plane[np.isin(plane, wanted)] = 0
         if found is not None:
             free = (plane == 0) & np.isin(found, wanted)
             plane[free] = found[free]
-        self.array[index] = plane
+        return plane
 
 
 def mask_prompts(frame: int, labels: ArrayLike) -> dict[int, MaskPrompt]:

@@ -37,6 +37,10 @@ TABLE = np.dtype(
 UNKNOWN = -1  #: area on frames that nothing is kept of
 
 
+def _save_nothing(object_id: int, number: int) -> None:
+    """Keep no rows that are about to change."""
+
+
 class QualityTable:
     """A few numbers for each object and frame, replaced when a frame is found anew.
 
@@ -67,10 +71,16 @@ class QualityTable:
     ----------
     is_accepted : callable, optional
         Says of an object and a frame whether the user has accepted it; `worst` leaves it out.
+    save : callable, optional
+        Told of an object and the number of a page of its rows before they change.
     """
 
-    def __init__(self, is_accepted: Callable[[int, int], bool] | None = None) -> None:
-        self._is_accepted = is_accepted
+    def __init__(
+        self,
+        is_accepted: Callable[[int, int], bool] | None = None,
+        save: Callable[[int, int], None] = _save_nothing,
+    ) -> None:
+        self._is_accepted, self._save = is_accepted, save
         self._pages: dict[int, dict[int, np.ndarray]] = {}  #: by object, then by frame // PAGE
 
     def record(self, masks: FrameMasks, ids: Collection[int]) -> None:
@@ -83,13 +93,18 @@ class QualityTable:
     def forget(self, object_id: int, frame: int | None = None) -> None:
         """Forget an object, on one frame or on all."""
         if frame is None:
+            for number in self._pages.get(object_id, {}):
+                self._save(object_id, number)
             self._pages.pop(object_id, None)
         elif frame // PAGE in self._pages.get(object_id, {}):
+            self._save(object_id, frame // PAGE)
             self._pages[object_id][frame // PAGE]["area"][frame % PAGE] = UNKNOWN
 
     def take_over(self, earlier: QualityTable) -> None:
         """Go on with what another table has."""
         for object_id, pages in earlier._pages.items():
+            for number in pages:
+                self._save(object_id, number)
             self._pages[object_id] = {number: page.copy() for number, page in pages.items()}
 
     def rows(self, object_id: int | None = None) -> np.ndarray:
@@ -123,7 +138,25 @@ class QualityTable:
         ranked = rows[np.argsort(-rows["doubt"], kind="stable")]
         return np.array(list(_first(ranked, n, self._is_accepted)), dtype=TABLE)
 
+    def page(self, object_id: int, number: int) -> np.ndarray | None:
+        """Give a copy of a page of rows; None if there is none."""
+        page = self._pages.get(object_id, {}).get(number)
+        return None if page is None else page.copy()
+
+    def swap_page(
+        self, object_id: int, number: int, page: np.ndarray | None
+    ) -> np.ndarray | None:
+        """Put a page in the place of another one, which is given; None is for none."""
+        pages = self._pages.setdefault(object_id, {})
+        earlier = pages.pop(number, None)
+        if page is not None:
+            pages[number] = page
+        if not pages:
+            del self._pages[object_id]
+        return earlier
+
     def _page(self, object_id: int, frame: int) -> np.ndarray:
+        self._save(object_id, frame // PAGE)
         pages = self._pages.setdefault(object_id, {})
         if frame // PAGE not in pages:
             pages[frame // PAGE] = np.zeros(PAGE, dtype=KEPT)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2.annotations import Annotations
+from napari_sam2.history import HISTORY_BYTES
 from napari_sam2.labels import StackLabels
 from napari_sam2.model.config import EMBEDDED_MODEL
 from napari_sam2.predictors import load_model
@@ -38,6 +39,7 @@ class Settings:
     precision: str | None = None  #: float32, bfloat16 or float16; safe for the device unless given
     compile: bool = False  #: have torch compile the network: slow at first, then faster
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
+    history_bytes: int = HISTORY_BYTES  #: of what is kept to undo changes; the oldest go first
 
 
 class Session(Annotations):
@@ -97,7 +99,15 @@ class Session(Annotations):
             model, settings.checkpoint, device=device, compiled=settings.compile
         )
         tracker = self._new_tracker(source)
-        super().__init__(Workspace(source, stack_labels, tracker, is_empty=labels is None))
+        super().__init__(
+            Workspace(
+                source,
+                stack_labels,
+                tracker,
+                is_empty=labels is None,
+                history_bytes=settings.history_bytes,
+            )
+        )
 
     def segment(self, object_id: int, frame: int) -> Candidates:
         """Find an object on a frame where it is prompted.
@@ -120,9 +130,11 @@ class Session(Annotations):
 
     def accept(self, candidates: Candidates) -> None:
         """Write the best of `candidates` to the labels."""
-        masks = FrameMasks(candidates.frame, candidates.shape, (candidates.best,))
+        frame, best = candidates.frame, candidates.best
         with self._work.lock:
-            self._work.write(masks)
+            name = self._work.known(best.object_id).name
+            with self._work.step(f"accept {name} on frame {frame}"):
+                self._work.write(FrameMasks(frame, candidates.shape, (best,)))
 
     def propagate(
         self,
@@ -222,7 +234,8 @@ class Session(Annotations):
             If the frame has no prompts of the object, or is locked.
         """
         plan = self.plan_correction(object_id, frame)
-        return Run(self._work, Rules(stop_after_empty=stop_after_empty)).steps(plan)
+        rules = Rules(stop_after_empty=stop_after_empty)
+        return Run(self._work, rules, "correct").steps(plan)
 
     def plan_correction(self, object_id: int, frame: int) -> Plan:
         """Say which frames `correct` would visit; errors are the same."""

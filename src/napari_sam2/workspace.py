@@ -2,38 +2,26 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from napari_sam2.history import HISTORY_BYTES
 from napari_sam2.predictors.objects import check_prompt
-from napari_sam2.quality import QualityTable
+from napari_sam2.records import Records, SessionObject
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
 
+    from napari_sam2.history import History, Step
     from napari_sam2.labels import StackLabels
     from napari_sam2.predictors.frames import FrameSource
     from napari_sam2.predictors.tracker import Tracker
     from napari_sam2.prompts import FrameMasks, MaskPrompt, Prompt
-
-
-@dataclass(slots=True)
-class SessionObject:
-    """One object to find: a name, its prompts on each frame, and what is known of it."""
-
-    name: str
-    prompts: dict[int, tuple[Prompt, ...]] = field(default_factory=dict)
-    frames: set[int] = field(default_factory=set)  #: frames with a result in the labels
-    locked: set[int] = field(default_factory=set)  #: frames whose result was accepted for good
-    parent: int | None = None  #: the object that divided into this one and others
-    end: int | None = None  #: the frame from which its daughters are there instead
-
-    def is_open(self, frame: int) -> bool:
-        """Whether propagation may write it on a frame."""
-        return frame not in self.locked and (self.end is None or frame < self.end)
+    from napari_sam2.quality import QualityTable
 
 
 @dataclass(slots=True)
@@ -44,7 +32,7 @@ class Numbers:
 
 
 class Workspace:
-    """The objects of a session. Each method is a step that others see as a whole.
+    """The objects of a session. Each method is a step that others see, and undo, as a whole.
 
     Parameters
     ----------
@@ -53,21 +41,61 @@ class Workspace:
     tracker : Tracker
     is_empty : bool
         Whether there is nothing in the labels yet.
+    history_bytes : int
+        How much may be kept to undo steps.
     """
 
     def __init__(
-        self, source: FrameSource, labels: StackLabels, tracker: Tracker, *, is_empty: bool
+        self,
+        source: FrameSource,
+        labels: StackLabels,
+        tracker: Tracker,
+        *,
+        is_empty: bool,
+        history_bytes: int = HISTORY_BYTES,
     ) -> None:
         self.source = source
-        self.labels = labels
-        self.tracker = tracker
         # A preview may be wanted while frames are being tracked in another thread.
         self.lock = RLock()
-        self.objects: dict[int, SessionObject] = {}
-        self.quality = QualityTable(self.is_accepted)
+        self._records = Records(labels, tracker, history_bytes)
         # Ids are never used again, lest an answer meant for one object goes to another.
         self.numbers = Numbers()
         self._numbered = is_empty  # whether what is in the labels is below the highest number
+
+    @property
+    def objects(self) -> Mapping[int, SessionObject]:
+        """What there is to find, by number; to be looked at."""
+        return self._records.objects
+
+    @property
+    def labels(self) -> StackLabels:
+        """Where objects were found; to be looked at."""
+        return self._records.labels
+
+    @property
+    def quality(self) -> QualityTable:
+        """How sure each object is on each frame; to be looked at."""
+        return self._records.quality
+
+    @property
+    def history(self) -> History[Records]:
+        """What can be undone and redone."""
+        return self._records.history
+
+    @property
+    def tracker(self) -> Tracker:
+        """What computes."""
+        return self._records.tracker
+
+    @tracker.setter
+    def tracker(self, tracker: Tracker) -> None:
+        self._records.tracker = tracker
+
+    @contextmanager
+    def step(self, text: str, onto: Step[Records] | None = None) -> Iterator[Step[Records]]:
+        """Keep others out, and have what is changed meanwhile undone at once; see `History`."""
+        with self.lock, self.history.step(text, onto) as step:
+            yield step
 
     def known(self, object_id: int) -> SessionObject:
         """Give an object.
@@ -90,8 +118,28 @@ class Workspace:
                 raise ValueError(f"There is an object {object_id} already.")
             self.check_room(object_id)
             self.numbers.highest = max(self.numbers.highest, object_id)
-            self.objects[object_id] = SessionObject(name or f"object {object_id}")
+            name = name or f"object {object_id}"
+            with self.step(f"add {name}"):
+                self._records.begin(object_id, SessionObject(name))
             return object_id
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Give an object another name."""
+        with self.lock:
+            before = self.known(object_id).name
+            if name != before:
+                with self.step(f"rename {before} to {name}"):
+                    self._records.change(object_id, name=name)
+
+    def lock_frames(self, object_id: int, frames: Iterable[int]) -> None:
+        """Say which frames of an object are accepted for good: these and no others."""
+        wanted = frozenset(frames)
+        with self.lock:
+            known = self.known(object_id)
+            if n := len(known.locked ^ wanted):
+                verb = "unlock" if wanted < known.locked else "lock"
+                with self.step(f"{verb} {known.name} on {count(n, 'frame')}"):
+                    self._records.change(object_id, locked=wanted)
 
     def check_room(self, object_id: int) -> None:
         """Refuse a number that the labels cannot hold."""
@@ -102,33 +150,28 @@ class Workspace:
 
     def remove(self, object_id: int) -> None:
         """Forget an object, and take it out of the labels."""
-        with self.lock:
+        with self.lock, self.step(f"remove {self.known(object_id).name}"):
             known = self.known(object_id)
-            self.tracker.remove(object_id)
-            for frame in list(known.frames):
+            for frame in sorted(known.frames):
                 self.erase(frame, [object_id])
-            self.quality.forget(object_id)
-            del self.objects[object_id]
+            self._records.end(object_id)
             if known.parent in self.objects and not self._daughters(known.parent):
-                self.objects[known.parent].end = None  # it has not divided after all
-            for other in self.objects.values():
-                if other.parent == object_id:
-                    other.parent = None
+                # It has not divided after all.
+                self._records.change(known.parent, end=None)
+            for other in self._daughters(object_id):
+                self._records.change(other, parent=None)
 
     def take_over(self, earlier: Workspace) -> None:
-        """Go on with what another one of the same data holds."""
-        with earlier.lock, self.lock:
+        """Go on with what another one of the same data holds, and with what it can undo."""
+        with earlier.lock, self.lock, self.history.apart():
             for object_id, known in earlier.objects.items():
-                self.add(known.name, object_id)
-                self.objects[object_id] = replace(
-                    known, prompts={}, frames=set(known.frames), locked=set(known.locked)
-                )
+                self._records.begin(object_id, known)
                 self.tracker.mark_tracked(object_id, earlier.tracker.followed_frames(object_id))
-                for frame, prompts in known.prompts.items():
-                    self.set_prompts(object_id, frame, prompts)
             self.quality.take_over(earlier.quality)
             self.numbers.highest = max(self.numbers.highest, earlier.numbers.highest)
             self._numbered |= earlier._numbered
+        with earlier.lock, self.lock:
+            self._records.take_history(earlier._records)
 
     def set_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> bool:
         """Replace an object's prompts on a frame; say whether this changed anything."""
@@ -137,14 +180,18 @@ class Workspace:
             check_prompt(prompt, frame, self.source.shape)
         with self.lock:
             known = self.known(object_id)
-            if tuple(prompts) == known.prompts.get(frame, ()):
+            before = known.prompts.get(frame, ())
+            if tuple(prompts) == before:
                 return False
             if prompts:
                 self.check_undivided(object_id, frame)
-                known.prompts[frame] = tuple(prompts)
-            else:
-                known.prompts.pop(frame, None)
-                self.tracker.clear(object_id, frame)
+            with self.step(f"{_prompting(len(before), len(prompts))} {known.name} on frame {frame}"):
+                changed = {**known.prompts, frame: tuple(prompts)}
+                if not prompts:
+                    self._records.save_remembered(object_id)
+                    self.tracker.clear(object_id, frame)
+                    del changed[frame]
+                self._records.change(object_id, prompts=changed)
             return True
 
     def check_undivided(self, object_id: int, frame: int) -> None:
@@ -172,50 +219,71 @@ class Workspace:
         return self.labels.mask(frame, object_id)
 
     def write(self, masks: FrameMasks) -> None:
-        """Write objects to the labels, as far as they are still there."""
+        """Write objects to the labels, as far as they are still there; part of a step."""
         ids = set(masks.object_ids) & self.objects.keys()
         if not ids:
             return
-        self.labels.write(masks.frame, ids, masks.labels(self.labels.array.dtype))
+        found = masks.labels(self.labels.array.dtype)
+        self._records.put_plane(masks.frame, self.labels.replaced(masks.frame, ids, found))
         self.quality.record(masks, ids)
         for object_id in ids:
-            self.objects[object_id].frames.add(masks.frame)
+            self._mark_found(object_id, masks.frame)
 
     def erase(self, frame: int, ids: Iterable[int]) -> None:
-        """Take objects out of the labels of a frame, where they were found on it."""
+        """Take objects out of the labels of a frame, where they were found; part of a step."""
         gone = [i for i in ids if frame in self.objects[i].frames]
         if gone:
-            self.labels.write(frame, gone, None)
+            self._records.put_plane(frame, self.labels.replaced(frame, gone, None))
         for object_id in gone:
-            self.objects[object_id].frames.discard(frame)
+            self._records.change(object_id, frames=self.objects[object_id].frames - {frame})
             self.quality.forget(object_id, frame)
+
+    def save_remembered(self, ids: Iterable[int]) -> None:
+        """Have undone what is about to be remembered of objects, too; part of a step."""
+        for object_id in ids:
+            self._records.save_remembered(object_id)
 
     def divide(self, object_id: int, frame: int, masks: Sequence[MaskPrompt]) -> list[int]:
         """Begin the daughters of an object, which ends; give their numbers."""
-        with self.lock:
+        with self.lock, self.step(f"divide {self.known(object_id).name} on frame {frame}"):
             known = self.known(object_id)
             self.check_undivided(object_id, frame)
             self.check_room(self._next_number() + len(masks) - 1)
-            for later in [f for f in known.frames if f >= frame]:
+            for later in sorted(f for f in known.frames if f >= frame):
                 self.erase(later, [object_id])
             daughters = []
-            for count, mask in enumerate(masks, start=1):
-                daughter = self.add(f"{known.name}.{count}")
-                self.objects[daughter].parent = object_id
+            for nth, mask in enumerate(masks, start=1):
+                daughter = self.add(f"{known.name}.{nth}")
+                self._records.change(daughter, parent=object_id)
                 self.set_prompts(daughter, frame, (mask,))
                 daughters.append(daughter)
-            known.end = frame
+            self._records.change(object_id, end=frame)
             return daughters
-
-    def is_accepted(self, object_id: int, frame: int) -> bool:
-        """Whether an object's result on a frame is locked."""
-        return object_id in self.objects and frame in self.objects[object_id].locked
 
     def _daughters(self, object_id: int | None) -> list[int]:
         return [i for i, one in self.objects.items() if one.parent == object_id]
+
+    def _mark_found(self, object_id: int, frame: int) -> None:
+        frames = self.objects[object_id].frames
+        if frame not in frames:
+            self._records.change(object_id, frames=frames | {frame})
 
     def _next_number(self) -> int:
         if not self._numbered:
             self.numbers.highest = max(self.numbers.highest, self.labels.highest())
             self._numbered = True
         return self.numbers.highest + 1
+
+
+def count(n: int, what: str) -> str:
+    """Say how many: "1 frame", "2 frames"."""
+    return f"{n} {what}" if n == 1 else f"{n} {what}s"
+
+
+def _prompting(before: int, after: int) -> str:
+    """Say what is done as the number of prompts changes."""
+    if not after:
+        return "clear the prompts of"
+    if after > before:
+        return "prompt"
+    return "take back a prompt of" if after < before else "change a prompt of"

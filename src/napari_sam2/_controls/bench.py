@@ -267,7 +267,7 @@ def _synchronise_objects(session: Session, task: Task) -> None:
     for object_id, name in task.names.items():
         if object_id not in session.objects:
             session.add_object(name, object_id)
-        session.objects[object_id].name = name
+        session.rename_object(object_id, name)
 
 
 def _synchronise_prompts(made: _Made, task: Task, object_id: int, frame: int) -> None:
