@@ -14,7 +14,7 @@ CORE = {"model", "predictors", "prompts"}
 #: What each room may import, of our own and of the libraries that not every room may.
 ALLOWED = {
     "__init__": CORE
-    | {"divisions", "downloads", "meta", "quality", "session", "tracks", "volumes"},
+    | {"divisions", "downloads", "meta", "overlaps", "quality", "session", "tracks", "volumes"},
     "model": {"model"},
     "prompts": set(),
     "predictors": CORE,
@@ -25,15 +25,18 @@ ALLOWED = {
     "tracks": set(),
     "divisions": {"prompts"},
     "history": set(),
-    "records": {"history", "labels", "predictors", "prompts", "quality"},
-    "workspace": {"history", "labels", "predictors", "prompts", "quality", "records"},
-    "revisions": {"workspace"},
+    "overlaps": {"prompts"},
+    "records": {"history", "labels", "overlaps", "predictors", "prompts", "quality"},
+    "merging": {"prompts", "records"},
+    "workspace": {"history", "labels", "merging", "overlaps", "predictors", "prompts"}
+    | {"quality", "records"},
+    "revisions": {"overlaps", "records", "workspace"},
     "annotations": {"labels", "predictors", "prompts", "quality", "records", "revisions"}
     | {"tracks", "workspace"},
-    "propagation": {"divisions", "history", "model", "predictors", "prompts", "records"}
-    | {"workspace"},
+    "propagation": {"divisions", "model", "predictors", "prompts", "records"} | {"workspace"},
     "session": CORE
-    | {"annotations", "divisions", "history", "labels", "propagation", "workspace"},
+    | {"annotations", "divisions", "history", "labels", "overlaps", "propagation", "records"}
+    | {"workspace"},
     "volumes": {"predictors", "prompts", "session", "tracks"},
     "training": CORE | {"training"},
     "evaluation": CORE | {"evaluation"},

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     from napari_sam2.prompts import Prompt
     from napari_sam2.quality import QualityTable
-    from napari_sam2.tracks import Tracks
     from napari_sam2.records import SessionObject
+    from napari_sam2.tracks import Tracks
     from napari_sam2.workspace import Workspace
 
 
@@ -259,6 +259,28 @@ class Annotations(Revisions):
         """
         prompts = [MaskPrompt(frame, np.asarray(mask) != 0) for mask in masks]
         return self._work.divide(object_id, frame, prompts)
+
+    def merge(self, into: int, from_: int) -> None:
+        """Say that two objects are one: its labels, prompts and quality are those of both.
+
+        Where both are prompted on a frame, it has the points of both, less the negative ones
+        that kept them apart, and one box around both; where one of them has a mask there, it
+        has a mask of both. It is locked where all that was found of both was. The prompts are
+        answered anew.
+
+        Parameters
+        ----------
+        into : int
+            The object that stays, with its number and name.
+        from_ : int
+            The object that is taken into it, and is no more.
+
+        Raises
+        ------
+        ValueError
+            If one of them is not there, or has divided before the other one ends.
+        """
+        self._work.merge(into, from_)
 
     def tracks(self) -> Tracks:
         """Give all results as tracks for napari, with parents; see `Tracks`."""

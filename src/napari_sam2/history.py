@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
@@ -82,13 +83,14 @@ class History(Generic[Held]):
 
     def __init__(self, held: Held, budget: int = HISTORY_BYTES) -> None:
         self.held, self.budget = held, budget
-        self._done: list[Step[Held]] = []
+        self._done: deque[Step[Held]] = deque()
+        self._bytes = 0  #: of what is done
         self._undone: list[Step[Held]] = []
         self._open: Step[Held] | None = None
         self._is_apart = False
         #: How often anything was undone or redone: whoever goes on with something compares.
         self.rewinds = 0
-        #: Called with each new step, in the thread that makes it.
+        #: Called with each new step, and as it grows, in the thread that makes it.
         self.watcher: Callable[[Step[Held]], None] | None = None
 
     @property
@@ -124,6 +126,7 @@ class History(Generic[Held]):
             return
         goes_on = onto is not None and bool(self._done) and self._done[-1] is onto
         self._open = step = onto if onto is not None and goes_on else Step(text)
+        before = step.nbytes
         try:
             yield step
         except BaseException:
@@ -133,7 +136,7 @@ class History(Generic[Held]):
             raise
         finally:
             self._open = None
-            self._take_in(step)
+            self._take_in(step, step.nbytes - before)
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -168,7 +171,10 @@ class History(Generic[Held]):
         """
         if not self._done:
             raise ValueError("There is nothing to undo.")
-        return self._rewind(self._done, self._undone)
+        step = self._done.pop()
+        self._bytes -= step.nbytes
+        self._undone.append(step)
+        return self._swap(step)
 
     def redo(self) -> Step[Held]:
         """Do again what was undone last.
@@ -180,12 +186,13 @@ class History(Generic[Held]):
         """
         if not self._undone:
             raise ValueError("There is nothing to redo.")
-        return self._rewind(self._undone, self._done)
+        step = self._undone.pop()
+        self._done.append(self._swap(step))
+        self._bytes += step.nbytes
+        return step
 
-    def _rewind(self, given: list[Step[Held]], taken: list[Step[Held]]) -> Step[Held]:
-        step = given.pop()
+    def _swap(self, step: Step[Held]) -> Step[Held]:
         step.swap(self.held)
-        taken.append(step)
         self.rewinds += 1
         return step
 
@@ -193,23 +200,15 @@ class History(Generic[Held]):
         assert self._open is not None, "changed outside of a step: it could not be undone"
         return self._open
 
-    def _take_in(self, step: Step[Held]) -> None:
+    def _take_in(self, step: Step[Held], grown: int) -> None:
         if not step.is_seen:
             return
         is_new = not self._done or self._done[-1] is not step
         if is_new:
             self._undone.clear()
             self._done.append(step)
-        self._forget()
-        if is_new and self.watcher is not None:
+        self._bytes += grown
+        while self._bytes > self.budget:
+            self._bytes -= self._done.popleft().nbytes
+        if self.watcher is not None:
             self.watcher(step)
-
-    def _forget(self) -> None:
-        """Forget the oldest steps, as far as there is no room for them."""
-        room, kept = self.budget, 0
-        for step in reversed(self._done):
-            room -= step.nbytes
-            if room < 0:
-                break
-            kept += 1
-        del self._done[: len(self._done) - kept]

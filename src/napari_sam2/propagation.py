@@ -23,11 +23,9 @@ from napari_sam2.workspace import count
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-    from napari_sam2.history import Step
-
     from napari_sam2.predictors.passes import Direction, Plan
     from napari_sam2.prompts import MaskPrompt, Prompt
-    from napari_sam2.records import Records
+    from napari_sam2.records import Step
     from napari_sam2.workspace import Workspace
 
 
@@ -221,7 +219,7 @@ class _Diary:
         self._work, self._verb = work, verb
         self._who = ""
         self._rewinds = 0
-        self._step: Step[Records] | None = None
+        self._step: Step | None = None
         self._frames: set[int] = set()
 
     def begin(self, plan: Plan) -> None:

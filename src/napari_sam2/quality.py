@@ -100,6 +100,16 @@ class QualityTable:
             self._save(object_id, frame // PAGE)
             self._pages[object_id][frame // PAGE]["area"][frame % PAGE] = UNKNOWN
 
+    def merge(self, object_id: int, other: int) -> None:
+        """Count what is kept of another object to this one; the other one's rows stay.
+
+        Where both are, areas are summed, and one is as sure as the less sure of them.
+        """
+        for number, theirs in list(self._pages.get(other, {}).items()):
+            self._save(object_id, number)
+            mine = self._page(object_id, number * PAGE)
+            mine[:] = _both(mine, theirs)
+
     def take_over(self, earlier: QualityTable) -> None:
         """Go on with what another table has."""
         for object_id, pages in earlier._pages.items():
@@ -143,9 +153,7 @@ class QualityTable:
         page = self._pages.get(object_id, {}).get(number)
         return None if page is None else page.copy()
 
-    def swap_page(
-        self, object_id: int, number: int, page: np.ndarray | None
-    ) -> np.ndarray | None:
+    def swap_page(self, object_id: int, number: int, page: np.ndarray | None) -> np.ndarray | None:
         """Put a page in the place of another one, which is given; None is for none."""
         pages = self._pages.setdefault(object_id, {})
         earlier = pages.pop(number, None)
@@ -174,6 +182,26 @@ class QualityTable:
             rows[name] = kept[name][known]
         rows["jump"], rows["doubt"] = _judge(rows)
         return rows
+
+
+def _both(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Put rows of two objects together."""
+    areas = [np.maximum(rows["area"], 0).astype(float) for rows in (one, other)]
+    total = areas[0] + areas[1]
+    both = one.copy()
+    both["iou"] = np.minimum(one["iou"], other["iou"])
+    both["object_score"] = np.maximum(one["object_score"], other["object_score"])
+    both["area"] = total
+    for name in ("row", "column"):
+        weighted = [
+            np.nan_to_num(r[name]) * area for r, area in zip((one, other), areas, strict=True)
+        ]
+        both[name] = np.where(total > 0, sum(weighted) / np.maximum(total, 1), np.nan)
+    alone = [(one["area"] > 0) & (other["area"] <= 0), (other["area"] > 0) & (one["area"] <= 0)]
+    both[other["area"] == UNKNOWN] = one[other["area"] == UNKNOWN]
+    both[one["area"] == UNKNOWN] = other[one["area"] == UNKNOWN]
+    both[alone[0]], both[alone[1]] = one[alone[0]], other[alone[1]]
+    return both
 
 
 def _measure(one: ObjectMask) -> tuple[float, float, int, float, float]:

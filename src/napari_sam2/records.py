@@ -2,24 +2,28 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from napari_sam2 import history
 from napari_sam2.history import HISTORY_BYTES, History
-from napari_sam2.prompts import MaskPrompt, bounding_box
+from napari_sam2.labels import Pixels
+from napari_sam2.overlaps import OVERLAP_BYTES, Claims, Overlap, place, settle_anew
+from napari_sam2.prompts import MaskPrompt
 from napari_sam2.quality import QualityTable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from napari_sam2.labels import StackLabels
+    from napari_sam2.overlaps import Claim
     from napari_sam2.predictors.objects import Remembered
     from napari_sam2.predictors.tracker import Tracker
-    from napari_sam2.prompts import FrameMasks, Prompt
+    from napari_sam2.prompts import ObjectMask, Prompt
 
 BYTES_A_FRAME = 64  #: of a number in a set
 BYTES_A_PROMPT = 120
@@ -49,6 +53,15 @@ class SessionObject:
         return frame not in self.locked and (self.end is None or frame < self.end)
 
 
+@dataclass(frozen=True, kw_only=True)
+class Keeping:
+    """How much is kept of what is not seen, and who has pixels that several objects claim."""
+
+    history_bytes: int = HISTORY_BYTES  #: of what can be undone
+    overlap_bytes: int = OVERLAP_BYTES  #: of what objects claim of each frame
+    overlap: Overlap = Overlap.HIGHEST
+
+
 class Records:
     """Objects, labels, quality and what is remembered to compute, changed within steps.
 
@@ -56,16 +69,17 @@ class Records:
     ----------
     labels : StackLabels
     tracker : Tracker
-    budget : int
-        Bytes of what can be undone.
+    keeping : Keeping
     """
 
-    def __init__(self, labels: StackLabels, tracker: Tracker, budget: int = HISTORY_BYTES) -> None:
+    def __init__(self, labels: StackLabels, tracker: Tracker, keeping: Keeping) -> None:
+        self.rule = keeping.overlap
+        self.claims = Claims(keeping.overlap_bytes, self._save_claims)
         self.labels = labels
         self.tracker = tracker
         self._objects: dict[int, SessionObject] = {}
         self.objects: Mapping[int, SessionObject] = MappingProxyType(self._objects)
-        self.history: History[Records] = History(self, budget)
+        self.history: History[Records] = History(self, keeping.history_bytes)
         self.quality = QualityTable(self._is_accepted, self._save_page)
 
     def begin(self, object_id: int, record: SessionObject) -> None:
@@ -86,22 +100,40 @@ class Records:
         """Change fields of an object; see `SessionObject`."""
         known = self._objects[object_id]
         for name in fields:
-            self.history.save(
-                ("field", object_id, name),
-                lambda name=name: _FieldChange(object_id, name, getattr(known, name)),
-            )
+            make = partial(_FieldChange, object_id, name, getattr(known, name))
+            self.history.save(("field", object_id, name), make)
         self._objects[object_id] = replace(known, **fields)
+
+    def write(self, frame: int, ids: Collection[int], found: Iterable[ObjectMask]) -> None:
+        """Replace objects on a frame of the labels; those that are not found are taken out."""
+        # What was accepted neither loses a pixel to others nor gets one back.
+        locked = {i for i, one in self._objects.items() if frame in one.locked} - set(ids)
+        before = self.claims.on(frame)
+        after = self.claims.replace(frame, ids, found)
+        before, after = (
+            {i: claim for i, claim in claims.items() if i not in locked}
+            for claims in (before, after)
+        )
+        self.put_plane(frame, place(self.labels.plane(frame), ids, before, after, self.rule))
+
+    def settle_anew(self, rule: Overlap) -> None:
+        """Have another rule say who has the pixels that several objects claim."""
+        self.history.save("rule", partial(_RuleChange, self.rule))
+        self.rule = rule
+        for frame in self.claims.frames:
+            claims = {
+                i: claim
+                for i, claim in self.claims.on(frame).items()
+                if i in self._objects and frame not in self._objects[i].locked
+            }
+            self.put_plane(frame, settle_anew(self.labels.plane(frame), claims, rule))
 
     def put_plane(self, frame: int, plane: np.ndarray) -> None:
         """Replace the labels of a frame."""
-        change = _PlaneChange.between(frame, self.labels.plane(frame), plane)
-        if change is not None:
-            self.history.add(change)
+        pixels = Pixels.that_differ(self.labels.plane(frame), plane)
+        if pixels is not None:
+            self.history.add(_PlaneChange(frame, pixels))
             self.labels.put_plane(frame, plane)
-
-    def rate(self, masks: FrameMasks, ids: Collection[int]) -> None:
-        """Note how sure objects are on a frame."""
-        self.quality.record(masks, ids)
 
     def save_remembered(self, object_id: int) -> None:
         """Keep what is remembered of an object, before it is followed or forgotten."""
@@ -148,6 +180,11 @@ class Records:
         self.history.save(
             ("page", object_id, number),
             lambda: _PageChange(object_id, number, self.quality.page(object_id, number)),
+        )
+
+    def _save_claims(self, frame: int) -> None:
+        self.history.save(
+            ("claims", frame), lambda: _ClaimsChange(frame, dict(self.claims.on(frame)))
         )
 
     def _is_accepted(self, object_id: int, frame: int) -> bool:
@@ -220,6 +257,34 @@ class _PageChange:
 
 
 @dataclass(slots=True)
+class _ClaimsChange:
+    """What objects claim of a frame."""
+
+    frame: int
+    claims: Mapping[int, Claim]
+    is_seen = False
+
+    @property
+    def nbytes(self) -> int:
+        return sum(claim.nbytes for claim in self.claims.values())
+
+    def swap(self, held: Records) -> None:
+        self.claims = held.claims.swap(self.frame, self.claims)
+
+
+@dataclass(slots=True)
+class _RuleChange:
+    """Who has pixels that several objects claim."""
+
+    rule: Overlap
+    nbytes = BYTES_A_FRAME
+    is_seen = True
+
+    def swap(self, held: Records) -> None:
+        self.rule, held.rule = held.rule, self.rule
+
+
+@dataclass(slots=True)
 class _RememberedChange:
     """What was remembered of an object in order to compute."""
 
@@ -239,51 +304,21 @@ class _RememberedChange:
 
 @dataclass(slots=True)
 class _PlaneChange:
-    """Pixels of a frame: which, and what they were; compressed.
-
-    What is swapped is read from the labels: a hand may have painted there meanwhile.
-    """
+    """Pixels of a frame."""
 
     frame: int
-    region: tuple[slice, slice]
-    packed: bytes
+    pixels: Pixels
     is_seen = True
-
-    @classmethod
-    def between(cls, frame: int, before: np.ndarray, after: np.ndarray) -> _PlaneChange | None:
-        """Compare labels of a frame; None where nothing differs."""
-        changed = before != after
-        box = bounding_box(changed)
-        if box is None:
-            return None
-        row, column, last_row, last_column = box
-        region = slice(row, last_row + 1), slice(column, last_column + 1)
-        changed = changed[region]
-        return cls(frame, region, _pack(changed, before[region][changed]))
 
     @property
     def nbytes(self) -> int:
-        return len(self.packed)
+        return self.pixels.nbytes
 
     def swap(self, held: Records) -> None:
+        # What is there is read from the labels: a hand may have painted there meanwhile.
         plane = np.array(held.labels.plane(self.frame))
-        part = plane[self.region]
-        changed, values = _unpack(self.packed, part)
-        self.packed = _pack(changed, part[changed])
-        part[changed] = values
+        self.pixels = self.pixels.swap(plane)
         held.labels.put_plane(self.frame, plane)
-
-
-def _pack(changed: np.ndarray, values: np.ndarray) -> bytes:
-    return zlib.compress(np.packbits(changed).tobytes() + values.tobytes(), level=1)
-
-
-def _unpack(packed: bytes, part: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Give which pixels of a part differ, (h, w), and the other values, (N,)."""
-    data = np.frombuffer(zlib.decompress(packed), dtype=np.uint8)
-    n_bits = (part.size + 7) // 8
-    changed = np.unpackbits(data[:n_bits], count=part.size).astype(bool).reshape(part.shape)
-    return changed, np.frombuffer(data[n_bits:].tobytes(), dtype=part.dtype)
 
 
 def _size(value: Any) -> int:
@@ -297,3 +332,6 @@ def _size(value: Any) -> int:
         parts = sum(p.part.nbytes for p in prompts if isinstance(p, MaskPrompt))
         return int(BYTES_A_PROMPT * len(prompts) + parts)
     return BYTES_A_FRAME
+
+
+Step = history.Step[Records]

@@ -9,6 +9,8 @@ from napari_sam2.annotations import Annotations
 from napari_sam2.history import HISTORY_BYTES
 from napari_sam2.labels import StackLabels
 from napari_sam2.model.config import EMBEDDED_MODEL
+from napari_sam2.overlaps import OVERLAP_BYTES
+from napari_sam2.overlaps import Overlap as Overlap  # what `Settings` and `set_overlap` take
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
@@ -16,6 +18,8 @@ from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.prompts import Candidates, FrameMasks
 from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
+from napari_sam2.records import Keeping
+from napari_sam2.records import Step as Step  # what `Session.watch_steps` tells of
 from napari_sam2.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -40,6 +44,9 @@ class Settings:
     compile: bool = False  #: have torch compile the network: slow at first, then faster
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
     history_bytes: int = HISTORY_BYTES  #: of what is kept to undo changes; the oldest go first
+    overlap: Overlap = Overlap.HIGHEST  #: who has the pixels that several objects claim
+    #: Of what objects claim of pixels that others have; see `Session.set_overlap`.
+    overlap_bytes: int = OVERLAP_BYTES
 
 
 class Session(Annotations):
@@ -99,15 +106,14 @@ class Session(Annotations):
             model, settings.checkpoint, device=device, compiled=settings.compile
         )
         tracker = self._new_tracker(source)
-        super().__init__(
-            Workspace(
-                source,
-                stack_labels,
-                tracker,
-                is_empty=labels is None,
-                history_bytes=settings.history_bytes,
-            )
+        keeping = Keeping(
+            history_bytes=settings.history_bytes,
+            overlap_bytes=settings.overlap_bytes,
+            overlap=Overlap(settings.overlap),
         )
+        empty = labels is None
+        work = Workspace(source, stack_labels, tracker, is_empty=empty, keeping=keeping)
+        super().__init__(work)
 
     def segment(self, object_id: int, frame: int) -> Candidates:
         """Find an object on a frame where it is prompted.
@@ -213,7 +219,8 @@ class Session(Annotations):
 
         Forward and backward, each as far as the next locked frame of the object. What is
         remembered of it around the frame is forgotten first; results of all other objects,
-        and of this one from the locked frames on, stay bit for bit.
+        and of this one from the locked frames on, stay bit for bit. Pixels that they claim, too,
+        are settled as `set_overlap` says.
 
         Parameters
         ----------
@@ -273,7 +280,7 @@ class Session(Annotations):
             contrast_limits=self.source.limits,
             level=0,
         )
-        settings = replace(self.settings, checkpoint=None, compile=False)
+        settings = replace(self.settings, checkpoint=None, compile=False, overlap=self.overlap)
         other = Session(
             self.source.data, self.model, view=view, settings=settings, labels=self.labels
         )

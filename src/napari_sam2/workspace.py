@@ -7,21 +7,31 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from napari_sam2.history import HISTORY_BYTES
+from napari_sam2.merging import merge
+from napari_sam2.overlaps import Overlap
 from napari_sam2.predictors.objects import check_prompt
-from napari_sam2.records import Records, SessionObject
+from napari_sam2.records import Keeping, Records, SessionObject
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
 
-    from napari_sam2.history import History, Step
+    from napari_sam2.history import History
     from napari_sam2.labels import StackLabels
     from napari_sam2.predictors.frames import FrameSource
     from napari_sam2.predictors.tracker import Tracker
     from napari_sam2.prompts import FrameMasks, MaskPrompt, Prompt
     from napari_sam2.quality import QualityTable
+    from napari_sam2.records import Step
+
+
+#: As they are told.
+RULES = {
+    Overlap.HIGHEST: "the highest score win",
+    Overlap.KEEP: "the first keep its pixels",
+    Overlap.OVERWRITE: "the last overwrite",
+}
 
 
 @dataclass(slots=True)
@@ -41,8 +51,7 @@ class Workspace:
     tracker : Tracker
     is_empty : bool
         Whether there is nothing in the labels yet.
-    history_bytes : int
-        How much may be kept to undo steps.
+    keeping : Keeping
     """
 
     def __init__(
@@ -52,12 +61,12 @@ class Workspace:
         tracker: Tracker,
         *,
         is_empty: bool,
-        history_bytes: int = HISTORY_BYTES,
+        keeping: Keeping,
     ) -> None:
         self.source = source
         # A preview may be wanted while frames are being tracked in another thread.
         self.lock = RLock()
-        self._records = Records(labels, tracker, history_bytes)
+        self._records = Records(labels, tracker, keeping)
         # Ids are never used again, lest an answer meant for one object goes to another.
         self.numbers = Numbers()
         self._numbered = is_empty  # whether what is in the labels is below the highest number
@@ -92,10 +101,16 @@ class Workspace:
         self._records.tracker = tracker
 
     @contextmanager
-    def step(self, text: str, onto: Step[Records] | None = None) -> Iterator[Step[Records]]:
+    def step(self, text: str, onto: Step | None = None) -> Iterator[Step]:
         """Keep others out, and have what is changed meanwhile undone at once; see `History`."""
         with self.lock, self.history.step(text, onto) as step:
             yield step
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Keep others out, and leave what is changed meanwhile to be undone by others."""
+        with self.lock, self.history.apart():
+            yield
 
     def known(self, object_id: int) -> SessionObject:
         """Give an object.
@@ -155,11 +170,32 @@ class Workspace:
             for frame in sorted(known.frames):
                 self.erase(frame, [object_id])
             self._records.end(object_id)
-            if known.parent in self.objects and not self._daughters(known.parent):
-                # It has not divided after all.
-                self._records.change(known.parent, end=None)
+            parent = known.parent
+            if parent is not None and parent in self.objects and not self._daughters(parent):
+                self._records.change(parent, end=None)  # it has not divided after all
             for other in self._daughters(object_id):
                 self._records.change(other, parent=None)
+
+    def merge(self, into: int, other: int) -> None:
+        """Make one object of two."""
+        with self.lock:
+            one, two = self.known(into), self.known(other)
+            if into == other:
+                raise ValueError(f"{one.name} is one object already; name another one to merge.")
+            with self.step(f"merge {two.name} into {one.name}"):
+                merge(self._records, into, other)
+
+    @property
+    def overlap(self) -> Overlap:
+        """Who has pixels that several objects claim."""
+        return self._records.rule
+
+    def set_overlap(self, rule: Overlap) -> None:
+        """Say who has pixels that several objects claim."""
+        with self.lock:
+            if rule is not self.overlap:
+                with self.step(f"have {RULES[rule]} where objects overlap"):
+                    self._records.settle_anew(rule)
 
     def take_over(self, earlier: Workspace) -> None:
         """Go on with what another one of the same data holds, and with what it can undo."""
@@ -167,6 +203,8 @@ class Workspace:
             for object_id, known in earlier.objects.items():
                 self._records.begin(object_id, known)
                 self.tracker.mark_tracked(object_id, earlier.tracker.followed_frames(object_id))
+            self._records.rule = earlier.overlap
+            self._records.claims.take_over(earlier._records.claims)
             self.quality.take_over(earlier.quality)
             self.numbers.highest = max(self.numbers.highest, earlier.numbers.highest)
             self._numbered |= earlier._numbered
@@ -185,7 +223,9 @@ class Workspace:
                 return False
             if prompts:
                 self.check_undivided(object_id, frame)
-            with self.step(f"{_prompting(len(before), len(prompts))} {known.name} on frame {frame}"):
+            with self.step(
+                f"{_prompting(len(before), len(prompts))} {known.name} on frame {frame}"
+            ):
                 changed = {**known.prompts, frame: tuple(prompts)}
                 if not prompts:
                     self._records.save_remembered(object_id)
@@ -223,8 +263,8 @@ class Workspace:
         ids = set(masks.object_ids) & self.objects.keys()
         if not ids:
             return
-        found = masks.labels(self.labels.array.dtype)
-        self._records.put_plane(masks.frame, self.labels.replaced(masks.frame, ids, found))
+        found = [one for one in masks.objects if one.object_id in ids]
+        self._records.write(masks.frame, ids, found)
         self.quality.record(masks, ids)
         for object_id in ids:
             self._mark_found(object_id, masks.frame)
@@ -233,7 +273,7 @@ class Workspace:
         """Take objects out of the labels of a frame, where they were found; part of a step."""
         gone = [i for i in ids if frame in self.objects[i].frames]
         if gone:
-            self._records.put_plane(frame, self.labels.replaced(frame, gone, None))
+            self._records.write(frame, gone, ())
         for object_id in gone:
             self._records.change(object_id, frames=self.objects[object_id].frames - {frame})
             self.quality.forget(object_id, frame)

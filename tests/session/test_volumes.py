@@ -73,7 +73,7 @@ def test_volumes_are_followed_back_in_time(tiny_model, moving):
 
 
 def test_followed_objects_have_the_same_numbers_and_names(tiny_series):
-    tiny_series[0].objects[2].name = "the right one"
+    tiny_series[0].rename_object(2, "the right one")
     for _ in tiny_series.follow(end=1):
         pass
 

@@ -198,7 +198,7 @@ class Tracker:
         return Remembered(self.source, dict(known.prompted), tracked, followed)
 
     def restore(self, object_id: int, remembered: Remembered | None) -> None:
-        """Forget an object but for what was remembered of it; of other frames, prompts are answered anew."""
+        """Forget an object but for what is given; in another source, prompts are answered anew."""
         self.remove(object_id)
         if remembered is None:
             return

@@ -1,0 +1,304 @@
+"""Where objects overlap: who has the pixel, and what the others claim of it."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import TYPE_CHECKING, Self
+
+import numpy as np
+
+from napari_sam2.prompts import bounding_box
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+
+    from napari_sam2.prompts import ObjectMask
+
+OVERLAP_BYTES = 256 * 2**20
+
+
+class Overlap(StrEnum):
+    """Which of the objects that were found at a pixel has it in the labels."""
+
+    HIGHEST = "highest"  #: the one of the highest score there, whichever was found first
+    KEEP = "keep"  #: the one that has it already; of those found at once, the highest score
+    OVERWRITE = "overwrite"  #: the one found last; of those found at once, the highest score
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One object as it was found on a frame, whoever has its pixels in the labels; compressed."""
+
+    last: int  #: the number of the writing that it comes from
+    origin: tuple[int, int]
+    shape: tuple[int, int]
+    packed_scores: bytes
+    packed_since: bytes
+
+    @classmethod
+    def of(cls, last: int, origin: tuple[int, int], scores: np.ndarray, since: np.ndarray) -> Self:
+        """Compress scores (h, w), 0 beside the object, and since when it claims each pixel."""
+        height, width = scores.shape
+        packed = [zlib.compress(np.ascontiguousarray(a).tobytes(), 1) for a in (scores, since)]
+        return cls(last, origin, (height, width), *packed)
+
+    @property
+    def scores(self) -> np.ndarray:
+        """Logits where the object is, 0 beside it; float16, (h, w)."""
+        data = np.frombuffer(zlib.decompress(self.packed_scores), np.float16)
+        return data.reshape(self.shape)
+
+    @property
+    def since(self) -> np.ndarray:
+        """The writing since which each pixel is claimed; 0 where it was kept since; (h, w)."""
+        return np.frombuffer(zlib.decompress(self.packed_since), np.int32).reshape(self.shape)
+
+    @property
+    def region(self) -> tuple[slice, slice]:
+        """The pixels of the frame that it covers."""
+        (row, column), (height, width) = self.origin, self.shape
+        return slice(row, row + height), slice(column, column + width)
+
+    @property
+    def nbytes(self) -> int:
+        """About how much memory this takes."""
+        return len(self.packed_scores) + len(self.packed_since) + 200
+
+
+class Claims:
+    """What was found on each frame, also what is not in the labels, as far as there is room.
+
+    Beyond the budget, frames that were written longest ago are let go: their labels stay as
+    they are, whatever the rule, until the objects are found anew.
+
+    Parameters
+    ----------
+    budget : int
+        Bytes.
+    save : callable
+        Told of a frame before its claims change.
+    """
+
+    def __init__(self, budget: int, save: Callable[[int], None]) -> None:
+        self._budget, self._save = budget, save
+        self._frames: dict[int, dict[int, Claim]] = {}  #: the one written last is the last
+        self._bytes = self._written = 0
+
+    @property
+    def frames(self) -> list[int]:
+        """The frames of which anything is known, in order."""
+        return sorted(self._frames)
+
+    def on(self, frame: int) -> Mapping[int, Claim]:
+        """Give what was found on a frame, by object."""
+        return self._frames.get(frame, {})
+
+    def swap(self, frame: int, claims: Mapping[int, Claim]) -> Mapping[int, Claim]:
+        """Put claims in the place of others, which are given."""
+        earlier = self._frames.pop(frame, {})
+        self._bytes -= _size(earlier)
+        if claims:
+            self._frames[frame] = dict(claims)
+            self._bytes += _size(claims)
+        while self._bytes > self._budget:
+            oldest = next(iter(self._frames))
+            self._bytes -= _size(self._frames.pop(oldest))
+        return earlier
+
+    def take_over(self, earlier: Claims) -> None:
+        """Go on with what others are."""
+        for frame, claims in earlier._frames.items():
+            self.swap(frame, claims)
+        self._written = max(self._written, earlier._written)
+
+    def replace(
+        self, frame: int, ids: Collection[int], found: Iterable[ObjectMask]
+    ) -> Mapping[int, Claim]:
+        """Note what is found of objects on a frame now, and give all that is.
+
+        Parameters
+        ----------
+        frame : int
+        ids : collection of int
+            The objects; those that are not found are not there.
+        found : iterable of ObjectMask
+        """
+        self._save(frame)
+        self._written += 1
+        before = self.on(frame)
+        claims = {i: claim for i, claim in before.items() if i not in ids}
+        for one in found:
+            if one.area:
+                scores = np.maximum(one.logits, 0).astype(np.float16)
+                since = np.full(scores.shape, self._written, np.int32)
+                if one.object_id in before:  # pixels that it kept go on being its own
+                    since[settle(before, Overlap.KEEP, one.region) == one.object_id] = 0
+                claims[one.object_id] = Claim.of(self._written, one.origin, scores, since)
+        self.swap(frame, claims)
+        return claims
+
+    def join(self, frame: int, into: int, other: int) -> None:
+        """Count what was found of another object on a frame to this one."""
+        claims = dict(self.on(frame))
+        theirs = claims.pop(other, None)
+        if theirs is not None:
+            self._save(frame)
+            mine = claims.get(into)
+            claims[into] = theirs if mine is None else _joined(mine, theirs)
+            self.swap(frame, claims)
+
+
+def place(
+    plane: np.ndarray,
+    ids: Collection[int],
+    before: Mapping[int, Claim],
+    after: Mapping[int, Claim],
+    rule: Overlap,
+) -> np.ndarray:
+    """Give the labels of a frame on which some objects were found anew.
+
+    Pixels of all others stay theirs, unless they claim them, too, and lose them by the rule.
+    Pixels that nobody claims, as they were painted or belong to no object here, stay; so do
+    those of objects whose claims are not given.
+
+    Parameters
+    ----------
+    plane : np.ndarray, shape (H, W), integers
+        The labels.
+    ids : collection of int
+        The objects that were found anew.
+    before, after : mapping of int to Claim
+        Of these and the others.
+    rule : Overlap
+
+    Returns
+    -------
+    np.ndarray, shape (H, W)
+        Of the same type.
+    """
+    mine = np.isin(plane, np.array(sorted(ids), dtype=plane.dtype))
+    regions = [claims[i].region for claims in (before, after) for i in ids if i in claims]
+    if (box := bounding_box(mine)) is not None:
+        regions.append((slice(box[0], box[2] + 1), slice(box[1], box[3] + 1)))
+    result = np.array(plane)
+    if not regions:
+        return result
+    window = _around(regions)
+    winner = settle(after, rule, window)
+    part, mine, out = plane[window], mine[window], result[window]
+    out[mine] = winner[mine]
+    others = {i: claim for i, claim in after.items() if i not in ids}
+    free = (part == 0) | _had(part, others, window)
+    taken = free & np.isin(winner, sorted(ids))
+    out[taken] = winner[taken]
+    return result
+
+
+def settle_anew(plane: np.ndarray, claims: Mapping[int, Claim], rule: Overlap) -> np.ndarray:
+    """Give the labels of a frame by another rule; what is not claimed by who has it stays."""
+    result = np.array(plane)
+    if claims:
+        window = _around([claim.region for claim in claims.values()])
+        had = _had(plane[window], claims, window)
+        result[window][had] = settle(claims, rule, window)[had]
+    return result
+
+
+def settle(claims: Mapping[int, Claim], rule: Overlap, window: tuple[slice, slice]) -> np.ndarray:
+    """Give each pixel to one of those who claim it.
+
+    Parameters
+    ----------
+    claims : mapping of int to Claim
+        By object.
+    rule : Overlap
+    window : tuple of slice
+        The part of the frame, (h, w), that is asked for.
+
+    Returns
+    -------
+    np.ndarray, shape (h, w), int64
+        The objects' numbers; of equals the lowest has the pixel. 0 where nobody claims it.
+    """
+    shape = window[0].stop - window[0].start, window[1].stop - window[1].start
+    winner = np.zeros(shape, np.int64)
+    best = np.zeros(shape, np.float16)
+    rank = np.full(shape, np.iinfo(np.int32).max, np.int32)
+    for object_id in sorted(claims):
+        there, of_claim = _common(window, claims[object_id].region)
+        if there is None:
+            continue
+        scores = claims[object_id].scores[of_claim]
+        ranks = _ranks(claims[object_id], rule)[of_claim]
+        surer = (ranks == rank[there]) & (scores > best[there])
+        wins = (scores > 0) & ((ranks < rank[there]) | surer)
+        winner[there][wins] = object_id
+        best[there][wins] = scores[wins]
+        rank[there][wins] = ranks[wins]
+    return winner
+
+
+def _had(part: np.ndarray, claims: Mapping[int, Claim], window: tuple[slice, slice]) -> np.ndarray:
+    """Find the pixels of labels that those who have them claim."""
+    had = np.zeros(part.shape, dtype=bool)
+    for object_id, claim in claims.items():
+        there, of_claim = _common(window, claim.region)
+        if there is not None:
+            had[there] |= (part[there] == object_id) & (claim.scores[of_claim] > 0)
+    return had
+
+
+def _around(regions: Sequence[tuple[slice, slice]]) -> tuple[slice, slice]:
+    """Bound regions of a frame."""
+    rows, columns = (
+        slice(min(r[axis].start for r in regions), max(r[axis].stop for r in regions))
+        for axis in (0, 1)
+    )
+    return rows, columns
+
+
+def _common(
+    window: tuple[slice, slice], region: tuple[slice, slice]
+) -> tuple[tuple[slice, slice] | None, tuple[slice, slice]]:
+    """Give what two parts of a frame have in common, in either; None if they are apart."""
+    ends = [
+        (max(a.start, b.start), min(a.stop, b.stop)) for a, b in zip(window, region, strict=True)
+    ]
+    if any(low >= high for low, high in ends):
+        return None, region
+    in_window, in_region = (
+        tuple(slice(low - a.start, high - a.start) for (low, high), a in zip(ends, of, strict=True))
+        for of in (window, region)
+    )
+    return (in_window[0], in_window[1]), (in_region[0], in_region[1])
+
+
+def _ranks(claim: Claim, rule: Overlap) -> np.ndarray:
+    """Give what goes before the score, (h, w): the lowest has the pixel."""
+    if rule is Overlap.KEEP:
+        return claim.since
+    rank = -claim.last if rule is Overlap.OVERWRITE else 0
+    return np.broadcast_to(np.int32(rank), claim.shape)
+
+
+def _joined(one: Claim, other: Claim) -> Claim:
+    """Put two claims together: the surer, and the earlier, of each pixel."""
+    window = _around([one.region, other.region])
+    shape = window[0].stop - window[0].start, window[1].stop - window[1].start
+    scores = np.zeros(shape, np.float16)
+    since = np.full(shape, np.iinfo(np.int32).max, np.int32)
+    for claim in (one, other):
+        there, _ = _common(window, claim.region)
+        if there is not None:
+            is_there = claim.scores > 0
+            scores[there] = np.maximum(scores[there], claim.scores)
+            earlier = np.minimum(since[there], claim.since)
+            since[there] = np.where(is_there, earlier, since[there])
+    origin = window[0].start, window[1].start
+    return Claim.of(max(one.last, other.last), origin, scores, since)
+
+
+def _size(claims: Mapping[int, Claim]) -> int:
+    return sum(claim.nbytes for claim in claims.values())
