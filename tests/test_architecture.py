@@ -26,16 +26,18 @@ ALLOWED = {
     "divisions": {"prompts"},
     "history": set(),
     "overlaps": {"prompts"},
-    "records": {"history", "labels", "overlaps", "predictors", "prompts", "quality"},
-    "merging": {"prompts", "records"},
-    "workspace": {"history", "labels", "merging", "overlaps", "predictors", "prompts"}
-    | {"quality", "records"},
-    "revisions": {"overlaps", "records", "workspace"},
-    "annotations": {"labels", "predictors", "prompts", "quality", "records", "revisions"}
-    | {"tracks", "workspace"},
-    "propagation": {"divisions", "model", "predictors", "prompts", "records"} | {"workspace"},
+    "wording": {"overlaps"},
+    "ledger": {"history", "labels", "overlaps", "predictors", "prompts", "quality"},
+    "merging": {"ledger", "prompts"},
+    "workspace": {"history", "labels", "ledger", "merging", "overlaps", "predictors", "prompts"}
+    | {"quality", "wording"},
+    "revisions": {"ledger", "overlaps", "workspace"},
+    "annotations": {"labels", "ledger", "predictors", "prompts", "quality", "revisions"}
+    | {"tracks", "wording", "workspace"},
+    "propagation": {"divisions", "ledger", "model", "predictors", "prompts", "wording"}
+    | {"workspace"},
     "session": CORE
-    | {"annotations", "divisions", "history", "labels", "overlaps", "propagation", "records"}
+    | {"annotations", "divisions", "history", "labels", "ledger", "overlaps", "propagation"}
     | {"workspace"},
     "volumes": {"predictors", "prompts", "session", "tracks"},
     "training": CORE | {"training"},

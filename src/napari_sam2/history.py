@@ -191,6 +191,12 @@ class History(Generic[Held]):
         self._bytes += step.nbytes
         return step
 
+    def forget(self) -> None:
+        """Forget all steps: nothing can be undone or redone."""
+        self._done.clear()
+        self._undone.clear()
+        self._bytes = 0
+
     def _swap(self, step: Step[Held]) -> Step[Held]:
         step.swap(self.held)
         self.rewinds += 1

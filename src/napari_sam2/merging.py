@@ -11,16 +11,16 @@ from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from napari_sam2.ledger import Ledger, SessionObject
     from napari_sam2.prompts import Prompt
-    from napari_sam2.records import Records, SessionObject
 
 
-def merge(records: Records, into: int, other: int) -> None:
+def merge(ledger: Ledger, into: int, other: int) -> None:
     """Make one object of two; part of a step.
 
     Parameters
     ----------
-    records : Records
+    ledger : Ledger
     into : int
         The object that stays.
     other : int
@@ -31,35 +31,35 @@ def merge(records: Records, into: int, other: int) -> None:
     ValueError
         If one of them has divided before the other one ends.
     """
-    one, two = records.objects[into], records.objects[other]
-    end = _end(records, into, other)
+    one, two = ledger.objects[into], ledger.objects[other]
+    end = _end(ledger, into, other)
     prompts = {
-        frame: _prompts_of_both(records, frame, into, other)
+        frame: _prompts_of_both(ledger, frame, into, other)
         for frame in sorted(one.prompts.keys() | two.prompts.keys())
     }
     for object_id in (into, other):
-        records.save_remembered(object_id)
-    followed = records.tracker.followed_frames(into) | records.tracker.followed_frames(other)
+        ledger.save_remembered(object_id)
+    followed = ledger.tracker.followed_frames(into) | ledger.tracker.followed_frames(other)
     for frame in sorted(two.frames):
-        plane = np.array(records.labels.plane(frame))
+        plane = np.array(ledger.labels.plane(frame))
         plane[plane == other] = into
-        records.put_plane(frame, plane)
-        records.claims.join(frame, into, other)
-    records.quality.merge(into, other)
-    for daughter, known in list(records.objects.items()):
+        ledger.put_plane(frame, plane)
+        ledger.claims.join(frame, into, other)
+    ledger.quality.merge(into, other)
+    for daughter, known in list(ledger.objects.items()):
         if known.parent == other:
-            records.change(daughter, parent=into)
-    records.end(other)
-    records.change(
+            ledger.change(daughter, parent=into)
+    ledger.end(other)
+    ledger.change(
         into,
         prompts=prompts,
         frames=one.frames | two.frames,
         locked=_locked(one, two) | _locked(two, one),
         end=end,
     )
-    records.tracker.remove(into)
+    ledger.tracker.remove(into)
     if followed:
-        records.tracker.mark_tracked(into, followed)
+        ledger.tracker.mark_tracked(into, followed)
 
 
 def _locked(one: SessionObject, other: SessionObject) -> frozenset[int]:
@@ -67,10 +67,10 @@ def _locked(one: SessionObject, other: SessionObject) -> frozenset[int]:
     return one.locked - (other.frames - other.locked)
 
 
-def _end(records: Records, into: int, other: int) -> int | None:
+def _end(ledger: Ledger, into: int, other: int) -> int | None:
     """Give the frame on which both have divided; a daughter that is taken back has not."""
-    one, two = records.objects[into], records.objects[other]
-    left = [i for i, known in records.objects.items() if known.parent == into and i != other]
+    one, two = ledger.objects[into], ledger.objects[other]
+    left = [i for i, known in ledger.objects.items() if known.parent == into and i != other]
     ends = [two.end]
     if left or two.parent != into:
         ends.append(one.end)
@@ -84,11 +84,11 @@ def _end(records: Records, into: int, other: int) -> int | None:
     return end
 
 
-def _prompts_of_both(records: Records, frame: int, into: int, other: int) -> tuple[Prompt, ...]:
+def _prompts_of_both(ledger: Ledger, frame: int, into: int, other: int) -> tuple[Prompt, ...]:
     """Put the prompts of two objects on a frame together, so that they mean both."""
-    ids = [i for i in (into, other) if records.objects[i].prompts.get(frame)]
-    asked = [records.objects[i].prompts[frame] for i in ids]
-    plane = records.labels.plane(frame)
+    ids = [i for i in (into, other) if ledger.objects[i].prompts.get(frame)]
+    asked = [ledger.objects[i].prompts[frame] for i in ids]
+    plane = ledger.labels.plane(frame)
     found = (plane == into) | (plane == other)
     if any(isinstance(p, MaskPrompt) for prompts in asked for p in prompts):
         mask = np.zeros(plane.shape, dtype=bool)

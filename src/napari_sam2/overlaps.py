@@ -35,14 +35,20 @@ class Claim:
     origin: tuple[int, int]
     shape: tuple[int, int]
     packed_scores: bytes
-    packed_since: bytes
+    packed_since: bytes | int  #: one number where it is the same for all pixels
 
     @classmethod
-    def of(cls, last: int, origin: tuple[int, int], scores: np.ndarray, since: np.ndarray) -> Self:
+    def of(
+        cls, last: int, origin: tuple[int, int], scores: np.ndarray, since: np.ndarray | int
+    ) -> Self:
         """Compress scores (h, w), 0 beside the object, and since when it claims each pixel."""
         height, width = scores.shape
-        packed = [zlib.compress(np.ascontiguousarray(a).tobytes(), 1) for a in (scores, since)]
-        return cls(last, origin, (height, width), *packed)
+        if isinstance(since, np.ndarray):
+            packed_since: bytes | int = zlib.compress(since.astype(np.int32).tobytes(), 1)
+        else:
+            packed_since = since
+        packed = zlib.compress(scores.tobytes(), 1)
+        return cls(last, origin, (height, width), packed, packed_since)
 
     @property
     def scores(self) -> np.ndarray:
@@ -53,6 +59,8 @@ class Claim:
     @property
     def since(self) -> np.ndarray:
         """The writing since which each pixel is claimed; 0 where it was kept since; (h, w)."""
+        if isinstance(self.packed_since, int):
+            return np.broadcast_to(np.int32(self.packed_since), self.shape)
         return np.frombuffer(zlib.decompress(self.packed_since), np.int32).reshape(self.shape)
 
     @property
@@ -64,7 +72,8 @@ class Claim:
     @property
     def nbytes(self) -> int:
         """About how much memory this takes."""
-        return len(self.packed_scores) + len(self.packed_since) + 200
+        since = self.packed_since
+        return len(self.packed_scores) + (0 if isinstance(since, int) else len(since)) + 200
 
 
 class Claims:
@@ -113,6 +122,11 @@ class Claims:
             self.swap(frame, claims)
         self._written = max(self._written, earlier._written)
 
+    def forget(self) -> None:
+        """Forget what is not in the labels, which stay as they are."""
+        self._frames.clear()
+        self._bytes = 0
+
     def replace(
         self, frame: int, ids: Collection[int], found: Iterable[ObjectMask]
     ) -> Mapping[int, Claim]:
@@ -131,10 +145,11 @@ class Claims:
         claims = {i: claim for i, claim in before.items() if i not in ids}
         for one in found:
             if one.area:
-                scores = np.maximum(one.logits, 0).astype(np.float16)
-                since = np.full(scores.shape, self._written, np.int32)
+                scores = scores_of(one)
+                since: np.ndarray | int = self._written
                 if one.object_id in before:  # pixels that it kept go on being its own
-                    since[settle(before, Overlap.KEEP, one.region) == one.object_id] = 0
+                    had = settle(before, Overlap.KEEP, one.region) == one.object_id
+                    since = np.where(had, 0, since)
                 claims[one.object_id] = Claim.of(self._written, one.origin, scores, since)
         self.swap(frame, claims)
         return claims
@@ -156,6 +171,7 @@ def place(
     before: Mapping[int, Claim],
     after: Mapping[int, Claim],
     rule: Overlap,
+    found: Iterable[ObjectMask] = (),
 ) -> np.ndarray:
     """Give the labels of a frame on which some objects were found anew.
 
@@ -172,6 +188,8 @@ def place(
     before, after : mapping of int to Claim
         Of these and the others.
     rule : Overlap
+    found : iterable of ObjectMask
+        The objects, to save the time of unpacking their claims.
 
     Returns
     -------
@@ -186,7 +204,7 @@ def place(
     if not regions:
         return result
     window = _around(regions)
-    winner = settle(after, rule, window)
+    winner = settle(after, rule, window, {one.object_id: scores_of(one) for one in found})
     part, mine, out = plane[window], mine[window], result[window]
     out[mine] = winner[mine]
     others = {i: claim for i, claim in after.items() if i not in ids}
@@ -206,7 +224,12 @@ def settle_anew(plane: np.ndarray, claims: Mapping[int, Claim], rule: Overlap) -
     return result
 
 
-def settle(claims: Mapping[int, Claim], rule: Overlap, window: tuple[slice, slice]) -> np.ndarray:
+def settle(
+    claims: Mapping[int, Claim],
+    rule: Overlap,
+    window: tuple[slice, slice],
+    unpacked: Mapping[int, np.ndarray] | None = None,
+) -> np.ndarray:
     """Give each pixel to one of those who claim it.
 
     Parameters
@@ -216,6 +239,8 @@ def settle(claims: Mapping[int, Claim], rule: Overlap, window: tuple[slice, slic
     rule : Overlap
     window : tuple of slice
         The part of the frame, (h, w), that is asked for.
+    unpacked : mapping of int to np.ndarray, optional
+        Scores of some claims, where they are at hand.
 
     Returns
     -------
@@ -230,7 +255,8 @@ def settle(claims: Mapping[int, Claim], rule: Overlap, window: tuple[slice, slic
         there, of_claim = _common(window, claims[object_id].region)
         if there is None:
             continue
-        scores = claims[object_id].scores[of_claim]
+        at_hand = (unpacked or {}).get(object_id)
+        scores = (claims[object_id].scores if at_hand is None else at_hand)[of_claim]
         ranks = _ranks(claims[object_id], rule)[of_claim]
         surer = (ranks == rank[there]) & (scores > best[there])
         wins = (scores > 0) & ((ranks < rank[there]) | surer)
@@ -238,6 +264,12 @@ def settle(claims: Mapping[int, Claim], rule: Overlap, window: tuple[slice, slic
         best[there][wins] = scores[wins]
         rank[there][wins] = ranks[wins]
     return winner
+
+
+def scores_of(one: ObjectMask) -> np.ndarray:
+    """Give the logits of an object, and 0 beside it; float16, (h, w)."""
+    scores: np.ndarray = np.maximum(one.logits, 0).astype(np.float16)
+    return scores
 
 
 def _had(part: np.ndarray, claims: Mapping[int, Claim], window: tuple[slice, slice]) -> np.ndarray:

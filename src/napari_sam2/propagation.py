@@ -18,14 +18,14 @@ from napari_sam2.predictors.passes import (
     plan_passes,
 )
 from napari_sam2.prompts import FrameMasks, ObjectMask
-from napari_sam2.workspace import count
+from napari_sam2.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
+    from napari_sam2.ledger import Step
     from napari_sam2.predictors.passes import Direction, Plan
     from napari_sam2.prompts import MaskPrompt, Prompt
-    from napari_sam2.records import Step
     from napari_sam2.workspace import Workspace
 
 

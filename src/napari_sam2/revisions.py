@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from napari_sam2.records import Step
+    from napari_sam2.ledger import Step
     from napari_sam2.workspace import Workspace
 
 
@@ -90,6 +90,13 @@ class Revisions:
         with self._work.lock:
             _expect(self._work.history.undone, only)
             return self._work.history.redo().text
+
+    def forget_history(self) -> None:
+        """Let go of what is kept to undo and redo, and of what objects lost to others.
+
+        What is in the labels stays, and so do objects and prompts.
+        """
+        self._work.forget_history()
 
     @property
     def overlap(self) -> Overlap:

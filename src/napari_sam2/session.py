@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 from napari_sam2.annotations import Annotations
 from napari_sam2.history import HISTORY_BYTES
 from napari_sam2.labels import StackLabels
+from napari_sam2.ledger import Keeping
+from napari_sam2.ledger import Step as Step  # what `Session.watch_steps` tells of
 from napari_sam2.model.config import EMBEDDED_MODEL
 from napari_sam2.overlaps import OVERLAP_BYTES
 from napari_sam2.overlaps import Overlap as Overlap  # what `Settings` and `set_overlap` take
@@ -18,8 +20,6 @@ from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.prompts import Candidates, FrameMasks
 from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
-from napari_sam2.records import Keeping
-from napari_sam2.records import Step as Step  # what `Session.watch_steps` tells of
 from napari_sam2.workspace import Workspace
 
 if TYPE_CHECKING:

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from napari_sam2.ledger import Keeping, Ledger, SessionObject
 from napari_sam2.merging import merge
-from napari_sam2.overlaps import Overlap
 from napari_sam2.predictors.objects import check_prompt
-from napari_sam2.records import Keeping, Records, SessionObject
+from napari_sam2.wording import RULES, count, prompting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -19,19 +19,12 @@ if TYPE_CHECKING:
 
     from napari_sam2.history import History
     from napari_sam2.labels import StackLabels
+    from napari_sam2.ledger import Step
+    from napari_sam2.overlaps import Overlap
     from napari_sam2.predictors.frames import FrameSource
     from napari_sam2.predictors.tracker import Tracker
     from napari_sam2.prompts import FrameMasks, MaskPrompt, Prompt
     from napari_sam2.quality import QualityTable
-    from napari_sam2.records import Step
-
-
-#: As they are told.
-RULES = {
-    Overlap.HIGHEST: "the highest score win",
-    Overlap.KEEP: "the first keep its pixels",
-    Overlap.OVERWRITE: "the last overwrite",
-}
 
 
 @dataclass(slots=True)
@@ -66,7 +59,7 @@ class Workspace:
         self.source = source
         # A preview may be wanted while frames are being tracked in another thread.
         self.lock = RLock()
-        self._records = Records(labels, tracker, keeping)
+        self._ledger = Ledger(labels, tracker, keeping)
         # Ids are never used again, lest an answer meant for one object goes to another.
         self.numbers = Numbers()
         self._numbered = is_empty  # whether what is in the labels is below the highest number
@@ -74,37 +67,43 @@ class Workspace:
     @property
     def objects(self) -> Mapping[int, SessionObject]:
         """What there is to find, by number; to be looked at."""
-        return self._records.objects
+        return self._ledger.objects
 
     @property
     def labels(self) -> StackLabels:
         """Where objects were found; to be looked at."""
-        return self._records.labels
+        return self._ledger.labels
 
     @property
     def quality(self) -> QualityTable:
         """How sure each object is on each frame; to be looked at."""
-        return self._records.quality
+        return self._ledger.quality
 
     @property
-    def history(self) -> History[Records]:
+    def history(self) -> History[Ledger]:
         """What can be undone and redone."""
-        return self._records.history
+        return self._ledger.history
 
     @property
     def tracker(self) -> Tracker:
         """What computes."""
-        return self._records.tracker
+        return self._ledger.tracker
 
     @tracker.setter
     def tracker(self, tracker: Tracker) -> None:
-        self._records.tracker = tracker
+        self._ledger.tracker = tracker
 
     @contextmanager
     def step(self, text: str, onto: Step | None = None) -> Iterator[Step]:
         """Keep others out, and have what is changed meanwhile undone at once; see `History`."""
         with self.lock, self.history.step(text, onto) as step:
             yield step
+
+    def forget_history(self) -> None:
+        """Let go of what can be undone, and of claims that are not in the labels."""
+        with self.lock:
+            self.history.forget()
+            self._ledger.claims.forget()
 
     @contextmanager
     def apart(self) -> Iterator[None]:
@@ -135,7 +134,7 @@ class Workspace:
             self.numbers.highest = max(self.numbers.highest, object_id)
             name = name or f"object {object_id}"
             with self.step(f"add {name}"):
-                self._records.begin(object_id, SessionObject(name))
+                self._ledger.begin(object_id, SessionObject(name))
             return object_id
 
     def rename(self, object_id: int, name: str) -> None:
@@ -144,7 +143,7 @@ class Workspace:
             before = self.known(object_id).name
             if name != before:
                 with self.step(f"rename {before} to {name}"):
-                    self._records.change(object_id, name=name)
+                    self._ledger.change(object_id, name=name)
 
     def lock_frames(self, object_id: int, frames: Iterable[int]) -> None:
         """Say which frames of an object are accepted for good: these and no others."""
@@ -154,7 +153,7 @@ class Workspace:
             if n := len(known.locked ^ wanted):
                 verb = "unlock" if wanted < known.locked else "lock"
                 with self.step(f"{verb} {known.name} on {count(n, 'frame')}"):
-                    self._records.change(object_id, locked=wanted)
+                    self._ledger.change(object_id, locked=wanted)
 
     def check_room(self, object_id: int) -> None:
         """Refuse a number that the labels cannot hold."""
@@ -169,12 +168,12 @@ class Workspace:
             known = self.known(object_id)
             for frame in sorted(known.frames):
                 self.erase(frame, [object_id])
-            self._records.end(object_id)
+            self._ledger.end(object_id)
             parent = known.parent
             if parent is not None and parent in self.objects and not self._daughters(parent):
-                self._records.change(parent, end=None)  # it has not divided after all
+                self._ledger.change(parent, end=None)  # it has not divided after all
             for other in self._daughters(object_id):
-                self._records.change(other, parent=None)
+                self._ledger.change(other, parent=None)
 
     def merge(self, into: int, other: int) -> None:
         """Make one object of two."""
@@ -183,33 +182,33 @@ class Workspace:
             if into == other:
                 raise ValueError(f"{one.name} is one object already; name another one to merge.")
             with self.step(f"merge {two.name} into {one.name}"):
-                merge(self._records, into, other)
+                merge(self._ledger, into, other)
 
     @property
     def overlap(self) -> Overlap:
         """Who has pixels that several objects claim."""
-        return self._records.rule
+        return self._ledger.rule
 
     def set_overlap(self, rule: Overlap) -> None:
         """Say who has pixels that several objects claim."""
         with self.lock:
             if rule is not self.overlap:
                 with self.step(f"have {RULES[rule]} where objects overlap"):
-                    self._records.settle_anew(rule)
+                    self._ledger.settle_anew(rule)
 
     def take_over(self, earlier: Workspace) -> None:
         """Go on with what another one of the same data holds, and with what it can undo."""
         with earlier.lock, self.lock, self.history.apart():
             for object_id, known in earlier.objects.items():
-                self._records.begin(object_id, known)
+                self._ledger.begin(object_id, known)
                 self.tracker.mark_tracked(object_id, earlier.tracker.followed_frames(object_id))
-            self._records.rule = earlier.overlap
-            self._records.claims.take_over(earlier._records.claims)
+            self._ledger.rule = earlier.overlap
+            self._ledger.claims.take_over(earlier._ledger.claims)
             self.quality.take_over(earlier.quality)
             self.numbers.highest = max(self.numbers.highest, earlier.numbers.highest)
             self._numbered |= earlier._numbered
         with earlier.lock, self.lock:
-            self._records.take_history(earlier._records)
+            self._ledger.take_history(earlier._ledger)
 
     def set_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> bool:
         """Replace an object's prompts on a frame; say whether this changed anything."""
@@ -223,15 +222,13 @@ class Workspace:
                 return False
             if prompts:
                 self.check_undivided(object_id, frame)
-            with self.step(
-                f"{_prompting(len(before), len(prompts))} {known.name} on frame {frame}"
-            ):
+            with self.step(f"{prompting(len(before), len(prompts))} {known.name} on frame {frame}"):
                 changed = {**known.prompts, frame: tuple(prompts)}
                 if not prompts:
-                    self._records.save_remembered(object_id)
+                    self._ledger.save_remembered(object_id)
                     self.tracker.clear(object_id, frame)
                     del changed[frame]
-                self._records.change(object_id, prompts=changed)
+                self._ledger.change(object_id, prompts=changed)
             return True
 
     def check_undivided(self, object_id: int, frame: int) -> None:
@@ -264,7 +261,7 @@ class Workspace:
         if not ids:
             return
         found = [one for one in masks.objects if one.object_id in ids]
-        self._records.write(masks.frame, ids, found)
+        self._ledger.write(masks.frame, ids, found)
         self.quality.record(masks, ids)
         for object_id in ids:
             self._mark_found(object_id, masks.frame)
@@ -273,15 +270,15 @@ class Workspace:
         """Take objects out of the labels of a frame, where they were found; part of a step."""
         gone = [i for i in ids if frame in self.objects[i].frames]
         if gone:
-            self._records.write(frame, gone, ())
+            self._ledger.write(frame, gone, ())
         for object_id in gone:
-            self._records.change(object_id, frames=self.objects[object_id].frames - {frame})
+            self._ledger.change(object_id, frames=self.objects[object_id].frames - {frame})
             self.quality.forget(object_id, frame)
 
     def save_remembered(self, ids: Iterable[int]) -> None:
         """Have undone what is about to be remembered of objects, too; part of a step."""
         for object_id in ids:
-            self._records.save_remembered(object_id)
+            self._ledger.save_remembered(object_id)
 
     def divide(self, object_id: int, frame: int, masks: Sequence[MaskPrompt]) -> list[int]:
         """Begin the daughters of an object, which ends; give their numbers."""
@@ -294,10 +291,10 @@ class Workspace:
             daughters = []
             for nth, mask in enumerate(masks, start=1):
                 daughter = self.add(f"{known.name}.{nth}")
-                self._records.change(daughter, parent=object_id)
+                self._ledger.change(daughter, parent=object_id)
                 self.set_prompts(daughter, frame, (mask,))
                 daughters.append(daughter)
-            self._records.change(object_id, end=frame)
+            self._ledger.change(object_id, end=frame)
             return daughters
 
     def _daughters(self, object_id: int | None) -> list[int]:
@@ -306,24 +303,10 @@ class Workspace:
     def _mark_found(self, object_id: int, frame: int) -> None:
         frames = self.objects[object_id].frames
         if frame not in frames:
-            self._records.change(object_id, frames=frames | {frame})
+            self._ledger.change(object_id, frames=frames | {frame})
 
     def _next_number(self) -> int:
         if not self._numbered:
             self.numbers.highest = max(self.numbers.highest, self.labels.highest())
             self._numbered = True
         return self.numbers.highest + 1
-
-
-def count(n: int, what: str) -> str:
-    """Say how many: "1 frame", "2 frames"."""
-    return f"{n} {what}" if n == 1 else f"{n} {what}s"
-
-
-def _prompting(before: int, after: int) -> str:
-    """Say what is done as the number of prompts changes."""
-    if not after:
-        return "clear the prompts of"
-    if after > before:
-        return "prompt"
-    return "take back a prompt of" if after < before else "change a prompt of"

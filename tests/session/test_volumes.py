@@ -164,3 +164,11 @@ def test_series_along_an_axis_that_is_not_held_says_how(tiny_model, blobs):
 def test_volume_that_is_not_there_is_an_error(tiny_series):
     with pytest.raises(IndexError, match="no position 3; the series has 3"):
         tiny_series.follow(end=3)
+
+
+def test_series_keeps_no_history_of_stacks_that_are_done(tiny_series):
+    for _ in tiny_series.follow(end=1):
+        pass
+
+    assert tiny_series[0].history == ()
+    assert tiny_series[1].history

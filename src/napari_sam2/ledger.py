@@ -62,7 +62,7 @@ class Keeping:
     overlap: Overlap = Overlap.HIGHEST
 
 
-class Records:
+class Ledger:
     """Objects, labels, quality and what is remembered to compute, changed within steps.
 
     Parameters
@@ -79,7 +79,7 @@ class Records:
         self.tracker = tracker
         self._objects: dict[int, SessionObject] = {}
         self.objects: Mapping[int, SessionObject] = MappingProxyType(self._objects)
-        self.history: History[Records] = History(self, keeping.history_bytes)
+        self.history: History[Ledger] = History(self, keeping.history_bytes)
         self.quality = QualityTable(self._is_accepted, self._save_page)
 
     def begin(self, object_id: int, record: SessionObject) -> None:
@@ -114,7 +114,7 @@ class Records:
             {i: claim for i, claim in claims.items() if i not in locked}
             for claims in (before, after)
         )
-        self.put_plane(frame, place(self.labels.plane(frame), ids, before, after, self.rule))
+        self.put_plane(frame, place(self.labels.plane(frame), ids, before, after, self.rule, found))
 
     def settle_anew(self, rule: Overlap) -> None:
         """Have another rule say who has the pixels that several objects claim."""
@@ -142,11 +142,11 @@ class Records:
             lambda: _RememberedChange(object_id, self.tracker.remembered(object_id)),
         )
 
-    def take_history(self, earlier: Records) -> None:
-        """Take what can be undone from other records of the same, which then are no more."""
+    def take_history(self, earlier: Ledger) -> None:
+        """Take what can be undone from another ledger of the same, which is used no more."""
         self.history, earlier.history = earlier.history, self.history
-        for records in (self, earlier):
-            records.history.held = records
+        for one in (self, earlier):
+            one.history.held = one
 
     def swap_object(self, object_id: int, record: SessionObject | None) -> SessionObject | None:
         """Put a record in the place of another one, which is given; None is for none."""
@@ -203,7 +203,7 @@ class _ObjectChange:
     def nbytes(self) -> int:
         return _size(self.record)
 
-    def swap(self, held: Records) -> None:
+    def swap(self, held: Ledger) -> None:
         self.record = held.swap_object(self.object_id, self.record)
 
 
@@ -218,7 +218,7 @@ class _OrderChange:
     def nbytes(self) -> int:
         return 8 * len(self.order)
 
-    def swap(self, held: Records) -> None:
+    def swap(self, held: Ledger) -> None:
         self.order = held.swap_order(self.order)
 
 
@@ -235,7 +235,7 @@ class _FieldChange:
     def nbytes(self) -> int:
         return _size(self.value)
 
-    def swap(self, held: Records) -> None:
+    def swap(self, held: Ledger) -> None:
         self.value = held.swap_field(self.object_id, self.name, self.value)
 
 
@@ -252,7 +252,7 @@ class _PageChange:
     def nbytes(self) -> int:
         return 0 if self.page is None else self.page.nbytes
 
-    def swap(self, held: Records) -> None:
+    def swap(self, held: Ledger) -> None:
         self.page = held.quality.swap_page(self.object_id, self.number, self.page)
 
 
@@ -268,7 +268,7 @@ class _ClaimsChange:
     def nbytes(self) -> int:
         return sum(claim.nbytes for claim in self.claims.values())
 
-    def swap(self, held: Records) -> None:
+    def swap(self, held: Ledger) -> None:
         self.claims = held.claims.swap(self.frame, self.claims)
 
 
@@ -280,7 +280,7 @@ class _RuleChange:
     nbytes = BYTES_A_FRAME
     is_seen = True
 
-    def swap(self, held: Records) -> None:
+    def swap(self, held: Ledger) -> None:
         self.rule, held.rule = held.rule, self.rule
 
 
@@ -296,7 +296,7 @@ class _RememberedChange:
     def nbytes(self) -> int:
         return 0 if self.remembered is None else self.remembered.nbytes
 
-    def swap(self, held: Records) -> None:
+    def swap(self, held: Ledger) -> None:
         now = held.tracker.remembered(self.object_id)
         held.tracker.restore(self.object_id, self.remembered)
         self.remembered = now
@@ -314,7 +314,7 @@ class _PlaneChange:
     def nbytes(self) -> int:
         return self.pixels.nbytes
 
-    def swap(self, held: Records) -> None:
+    def swap(self, held: Ledger) -> None:
         # What is there is read from the labels: a hand may have painted there meanwhile.
         plane = np.array(held.labels.plane(self.frame))
         self.pixels = self.pixels.swap(plane)
@@ -334,4 +334,4 @@ def _size(value: Any) -> int:
     return BYTES_A_FRAME
 
 
-Step = history.Step[Records]
+Step = history.Step[Ledger]
