@@ -135,12 +135,13 @@ class Session(Annotations):
             return self._work.tracker.prompt(object_id, frame, prompts, earlier)
 
     def accept(self, candidates: Candidates) -> None:
-        """Write the best of `candidates` to the labels."""
+        """Write the best of `candidates` to the labels, if the object is still there."""
         frame, best = candidates.frame, candidates.best
         with self._work.lock:
-            name = self._work.known(best.object_id).name
-            with self._work.step(f"accept {name} on frame {frame}"):
-                self._work.write(FrameMasks(frame, candidates.shape, (best,)))
+            if best.object_id in self.objects:
+                name = self.objects[best.object_id].name
+                with self._work.step(f"accept {name} on frame {frame}"):
+                    self._work.write(FrameMasks(frame, candidates.shape, (best,)))
 
     def propagate(
         self,

@@ -6,6 +6,7 @@ The generators run in a worker's thread: they may load a model, or wait for one.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
@@ -108,9 +109,9 @@ class Bench:
         self._loaded: tuple[str | SAM2, SAM2] | None = None  #: by what was asked for
         self._serial = -1
         self.overlap = Overlap.HIGHEST  #: of sessions to come
-        #: Called with each step in the history of a session, and with the object that is removed
-        #: as it is not listed any more, or 0; in the thread that makes it.
-        self.on_step: Callable[[Step, int], None] = ignore_step
+        #: Called with the image, a step that is new in the history of its session or grows, and
+        #: the object that is removed as it is not listed any more, or 0; in any thread.
+        self.on_step: Callable[[Image, Step, int], None] = ignore_step
         self._unlisted = 0
         self._labels: WeakKeyDictionary[Image, Any] = WeakKeyDictionary()
 
@@ -127,7 +128,7 @@ class Bench:
         """Go on with a session that was made elsewhere; the task says how layers show it."""
         image = task.stack.image
         self._made[image] = _Made(task, session)
-        session.watch_steps(self._tell_step)
+        session.watch_steps(partial(self._tell_step, image))
         self._labels[image] = session.labels
         self._loaded = (session.model, session.model)
 
@@ -265,8 +266,8 @@ class Bench:
                 _synchronise_prompts(made, task, object_id, frame)
         return made
 
-    def _tell_step(self, step: Step) -> None:
-        self.on_step(step, self._unlisted)
+    def _tell_step(self, image: Image, step: Step) -> None:
+        self.on_step(image, step, self._unlisted)
 
     def _remove_unlisted(self, session: Session, task: Task) -> None:
         """Remove objects of which something was found: a step of the session."""
@@ -280,7 +281,7 @@ class Bench:
         session = self._new_session(task, earlier)
         if earlier is not None and task.stack.same_place(earlier.task.stack):
             session.take_over(earlier.session)
-        session.watch_steps(self._tell_step)
+        session.watch_steps(partial(self._tell_step, task.stack.image))
         prompted = {(i, f) for i, known in session.objects.items() for f in known.prompts}
         return _Made(task, session, prompted)
 
@@ -321,7 +322,7 @@ def _refusals(session: Session, object_ids: Iterable[int]) -> Iterator[Refused]:
                     break
 
 
-def ignore_step(step: Step, unlisted: int) -> None:
+def ignore_step(image: Image, step: Step, unlisted: int) -> None:
     """Tell nobody."""
 
 

@@ -64,7 +64,7 @@ class Timeline(QObject):
         Reads layers and controls; gives None where they make no sense.
     """
 
-    _stepped = Signal(object, int)  #: from any thread
+    _stepped = Signal(object, object, int)  #: from any thread; see `Bench.on_step`
 
     def __init__(
         self,
@@ -197,13 +197,12 @@ class Timeline(QObject):
         del self._done[:-LONGEST]
         self._tell()
 
-    def _take_step(self, step: Step, unlisted: int) -> None:
-        """Note what the session has done; for an object that is not listed any more, or for 0.
-
-        A run is told of again and again, as it grows.
-        """
-        if any(step in entry.steps for entry in reversed(self._done)):
+    def _take_step(self, image: Any, step: Step, unlisted: int) -> None:
+        """Note what a session has done; a run is told of again and again, as it grows."""
+        if any(step in entry.steps for entry in (*reversed(self._done), *self._undone)):
             self._tell()
+            return
+        if image is not self._panels.image.image():
             return
         self.capture()
         causes = (one for one in reversed(self._done) if unlisted in one.before.names)
@@ -231,7 +230,7 @@ class Timeline(QObject):
         self._add(Entry("paint on the labels", self._now, self._now, painted=event.source))
 
     def _is_theirs(self, layer: Any) -> bool:
-        return isinstance(layer, Labels) and layer is not self._painted
+        return isinstance(layer, Labels) and not self._results.is_mine(layer)
 
     def _connect(self) -> None:
         self._stepped.connect(self._take_step)
