@@ -59,7 +59,7 @@ class Keeping:
 
     history_bytes: int = HISTORY_BYTES  #: of what can be undone
     overlap_bytes: int = OVERLAP_BYTES  #: of what objects claim of each frame
-    overlap: Overlap = Overlap.HIGHEST
+    overlap: Overlap = Overlap.KEEP
 
 
 class Ledger:
@@ -118,15 +118,15 @@ class Ledger:
 
     def settle_anew(self, rule: Overlap) -> None:
         """Have another rule say who has the pixels that several objects claim."""
-        self.history.save("rule", partial(_RuleChange, self.rule))
-        self.rule = rule
+        before, self.rule = self.rule, rule
+        self.history.save("rule", partial(_RuleChange, before))
         for frame in self.claims.frames:
             claims = {
                 i: claim
                 for i, claim in self.claims.on(frame).items()
                 if i in self._objects and frame not in self._objects[i].locked
             }
-            self.put_plane(frame, settle_anew(self.labels.plane(frame), claims, rule))
+            self.put_plane(frame, settle_anew(self.labels.plane(frame), claims, before, rule))
 
     def put_plane(self, frame: int, plane: np.ndarray) -> None:
         """Replace the labels of a frame."""

@@ -22,9 +22,13 @@ OVERLAP_BYTES = 256 * 2**20
 class Overlap(StrEnum):
     """Which of the objects that were found at a pixel has it in the labels."""
 
-    HIGHEST = "highest"  #: the one of the highest score there, whichever was found first
-    KEEP = "keep"  #: the one that has it already; of those found at once, the highest score
-    OVERWRITE = "overwrite"  #: the one found last; of those found at once, the highest score
+    #: The one that has it already; of objects found together, that of the highest score there.
+    #: Others stay bit for bit as one is found anew, and what it leaves is nobody's.
+    KEEP = "keep"
+    #: That of the highest score there, whichever was found first.
+    HIGHEST = "highest"
+    #: The one found last; of objects found together, that of the highest score there.
+    OVERWRITE = "overwrite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,20 +39,15 @@ class Claim:
     origin: tuple[int, int]
     shape: tuple[int, int]
     packed_scores: bytes
-    packed_since: bytes | int  #: one number where it is the same for all pixels
+    packed_lost: bytes  #: empty where it lost nothing
 
     @classmethod
-    def of(
-        cls, last: int, origin: tuple[int, int], scores: np.ndarray, since: np.ndarray | int
-    ) -> Self:
-        """Compress scores (h, w), 0 beside the object, and since when it claims each pixel."""
+    def of(cls, last: int, origin: tuple[int, int], scores: np.ndarray, lost: np.ndarray) -> Self:
+        """Compress scores (h, w), 0 beside the object, and where it has lost to others."""
         height, width = scores.shape
-        if isinstance(since, np.ndarray):
-            packed_since: bytes | int = zlib.compress(since.astype(np.int32).tobytes(), 1)
-        else:
-            packed_since = since
-        packed = zlib.compress(scores.tobytes(), 1)
-        return cls(last, origin, (height, width), packed, packed_since)
+        packed_lost = zlib.compress(np.packbits(lost).tobytes(), 1) if lost.any() else b""
+        packed_scores = zlib.compress(scores.tobytes(), 1)
+        return cls(last, origin, (height, width), packed_scores, packed_lost)
 
     @property
     def scores(self) -> np.ndarray:
@@ -57,11 +56,13 @@ class Claim:
         return data.reshape(self.shape)
 
     @property
-    def since(self) -> np.ndarray:
-        """The writing since which each pixel is claimed; 0 where it was kept since; (h, w)."""
-        if isinstance(self.packed_since, int):
-            return np.broadcast_to(np.int32(self.packed_since), self.shape)
-        return np.frombuffer(zlib.decompress(self.packed_since), np.int32).reshape(self.shape)
+    def lost(self) -> np.ndarray:
+        """Where others have its pixels, if what is there is kept; bool, (h, w)."""
+        if not self.packed_lost:
+            return np.zeros(self.shape, dtype=bool)
+        data = np.frombuffer(zlib.decompress(self.packed_lost), np.uint8)
+        n_pixels = self.shape[0] * self.shape[1]
+        return np.unpackbits(data, count=n_pixels).astype(bool).reshape(self.shape)
 
     @property
     def region(self) -> tuple[slice, slice]:
@@ -72,8 +73,7 @@ class Claim:
     @property
     def nbytes(self) -> int:
         """About how much memory this takes."""
-        since = self.packed_since
-        return len(self.packed_scores) + (0 if isinstance(since, int) else len(since)) + 200
+        return len(self.packed_scores) + len(self.packed_lost) + 200
 
 
 class Claims:
@@ -143,14 +143,17 @@ class Claims:
         self._written += 1
         before = self.on(frame)
         claims = {i: claim for i, claim in before.items() if i not in ids}
-        for one in found:
-            if one.area:
-                scores = scores_of(one)
-                since: np.ndarray | int = self._written
-                if one.object_id in before:  # pixels that it kept go on being its own
-                    had = settle(before, Overlap.KEEP, one.region) == one.object_id
-                    since = np.where(had, 0, since)
-                claims[one.object_id] = Claim.of(self._written, one.origin, scores, since)
+        there = [one for one in found if one.area]
+        if there:
+            window = _around([one.region for one in there])
+            kept = settle(claims, Overlap.KEEP, window) > 0
+            surest = _surest(there, window)
+        for one in there:
+            part, _ = _common(window, one.region)
+            assert part is not None
+            lost = kept[part] | (surest[part] != one.object_id)
+            scores = scores_of(one)
+            claims[one.object_id] = Claim.of(self._written, one.origin, scores, lost & (scores > 0))
         self.swap(frame, claims)
         return claims
 
@@ -214,13 +217,15 @@ def place(
     return result
 
 
-def settle_anew(plane: np.ndarray, claims: Mapping[int, Claim], rule: Overlap) -> np.ndarray:
-    """Give the labels of a frame by another rule; what is not claimed by who has it stays."""
+def settle_anew(
+    plane: np.ndarray, claims: Mapping[int, Claim], before: Overlap, rule: Overlap
+) -> np.ndarray:
+    """Give the labels of a frame by another rule; pixels that the earlier one did not give stay."""
     result = np.array(plane)
     if claims:
         window = _around([claim.region for claim in claims.values()])
-        had = _had(plane[window], claims, window)
-        result[window][had] = settle(claims, rule, window)[had]
+        given = plane[window] == settle(claims, before, window)
+        result[window][given] = settle(claims, rule, window)[given]
     return result
 
 
@@ -250,19 +255,37 @@ def settle(
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
     winner = np.zeros(shape, np.int64)
     best = np.zeros(shape, np.float16)
-    rank = np.full(shape, np.iinfo(np.int32).max, np.int32)
+    last = np.zeros(shape, np.int64)
     for object_id in sorted(claims):
-        there, of_claim = _common(window, claims[object_id].region)
+        claim = claims[object_id]
+        there, of_claim = _common(window, claim.region)
         if there is None:
             continue
         at_hand = (unpacked or {}).get(object_id)
-        scores = (claims[object_id].scores if at_hand is None else at_hand)[of_claim]
-        ranks = _ranks(claims[object_id], rule)[of_claim]
-        surer = (ranks == rank[there]) & (scores > best[there])
-        wins = (scores > 0) & ((ranks < rank[there]) | surer)
+        scores = (claim.scores if at_hand is None else at_hand)[of_claim]
+        if rule is Overlap.KEEP:
+            wins = (scores > 0) & ~claim.lost[of_claim]
+        else:
+            wins = scores > best[there]
+        if rule is Overlap.OVERWRITE:
+            later, as_late = claim.last > last[there], claim.last == last[there]
+            wins = (scores > 0) & (later | (as_late & wins))
         winner[there][wins] = object_id
         best[there][wins] = scores[wins]
-        rank[there][wins] = ranks[wins]
+        last[there][wins] = claim.last
+    return winner
+
+
+def _surest(found: Sequence[ObjectMask], window: tuple[slice, slice]) -> np.ndarray:
+    """Give each pixel to the object of the highest score; of equals the lowest number."""
+    shape = window[0].stop - window[0].start, window[1].stop - window[1].start
+    winner, best = np.zeros(shape, np.int64), np.zeros(shape, np.float16)
+    for one in sorted(found, key=lambda one: one.object_id):
+        part, _ = _common(window, one.region)
+        if part is not None:
+            wins = one.logits > best[part]
+            winner[part][wins] = one.object_id
+            best[part][wins] = one.logits[wins]
     return winner
 
 
@@ -307,29 +330,18 @@ def _common(
     return (in_window[0], in_window[1]), (in_region[0], in_region[1])
 
 
-def _ranks(claim: Claim, rule: Overlap) -> np.ndarray:
-    """Give what goes before the score, (h, w): the lowest has the pixel."""
-    if rule is Overlap.KEEP:
-        return claim.since
-    rank = -claim.last if rule is Overlap.OVERWRITE else 0
-    return np.broadcast_to(np.int32(rank), claim.shape)
-
-
 def _joined(one: Claim, other: Claim) -> Claim:
-    """Put two claims together: the surer, and the earlier, of each pixel."""
+    """Put two claims together: a pixel that one of them has is not lost."""
     window = _around([one.region, other.region])
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
-    scores = np.zeros(shape, np.float16)
-    since = np.full(shape, np.iinfo(np.int32).max, np.int32)
+    scores, has = np.zeros(shape, np.float16), np.zeros(shape, dtype=bool)
     for claim in (one, other):
-        there, _ = _common(window, claim.region)
-        if there is not None:
-            is_there = claim.scores > 0
-            scores[there] = np.maximum(scores[there], claim.scores)
-            earlier = np.minimum(since[there], claim.since)
-            since[there] = np.where(is_there, earlier, since[there])
+        part, _ = _common(window, claim.region)
+        if part is not None:
+            scores[part] = np.maximum(scores[part], claim.scores)
+            has[part] |= (claim.scores > 0) & ~claim.lost
     origin = window[0].start, window[1].start
-    return Claim.of(max(one.last, other.last), origin, scores, since)
+    return Claim.of(max(one.last, other.last), origin, scores, (scores > 0) & ~has)
 
 
 def _size(claims: Mapping[int, Claim]) -> int:

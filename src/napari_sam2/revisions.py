@@ -114,7 +114,8 @@ class Revisions:
 
         Parameters
         ----------
-        rule : Overlap or {"highest", "keep", "overwrite"}
+        rule : Overlap or {"keep", "highest", "overwrite"}
+            See `Overlap`.
 
         Raises
         ------

@@ -44,7 +44,7 @@ class Settings:
     compile: bool = False  #: have torch compile the network: slow at first, then faster
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
     history_bytes: int = HISTORY_BYTES  #: of what is kept to undo changes; the oldest go first
-    overlap: Overlap = Overlap.HIGHEST  #: who has the pixels that several objects claim
+    overlap: Overlap = Overlap.KEEP  #: who has the pixels that several objects claim
     #: Of what objects claim of pixels that others have; see `Session.set_overlap`.
     overlap_bytes: int = OVERLAP_BYTES
 
@@ -220,8 +220,8 @@ class Session(Annotations):
 
         Forward and backward, each as far as the next locked frame of the object. What is
         remembered of it around the frame is forgotten first; results of all other objects,
-        and of this one from the locked frames on, stay bit for bit. Pixels that they claim, too,
-        are settled as `set_overlap` says.
+        and of this one from the locked frames on, stay bit for bit, unless `set_overlap` says that
+        they share pixels otherwise.
 
         Parameters
         ----------

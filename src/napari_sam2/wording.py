@@ -5,8 +5,8 @@ from __future__ import annotations
 from napari_sam2.overlaps import Overlap
 
 RULES = {
+    Overlap.KEEP: "what is there stay",
     Overlap.HIGHEST: "the highest score win",
-    Overlap.KEEP: "the first keep its pixels",
     Overlap.OVERWRITE: "the last overwrite",
 }
 

@@ -89,13 +89,25 @@ def test_kept_pixels_stay_bit_for_bit_as_another_object_is_found_anew(tiny_model
     assert (session.labels[0] == 1).sum() > (LEFT & ~RIGHT).sum()
 
 
-@pytest.mark.parametrize("rule", RULES)
+@pytest.mark.parametrize("rule", [Overlap.HIGHEST, Overlap.OVERWRITE])
 def test_pixels_go_back_to_who_lost_them(tiny_model, rule):
     session = begin(tiny_model, rule)
     write(session, found(1, LEFT, 2), found(2, RIGHT, 3))
 
     session.remove_object(2)
 
+    assert np.array_equal(session.labels[0] == 1, LEFT)
+
+
+def test_pixels_that_an_object_leaves_are_nobodys_where_what_is_there_is_kept(tiny_model):
+    session = begin(tiny_model, Overlap.KEEP)
+    write(session, found(1, LEFT, 2), found(2, RIGHT, 3))
+    before = session.labels[0] == 1
+
+    accept(session, found(2, RIGHT & ~LEFT, 3))
+
+    assert np.array_equal(session.labels[0] == 1, before)
+    session.set_overlap("highest")
     assert np.array_equal(session.labels[0] == 1, LEFT)
 
 
@@ -245,6 +257,7 @@ def test_rule_is_taken_over(tiny_model):
     accept(session, found(2, RIGHT, 2))
     session.set_overlap("overwrite")
     other = Session(session.source.data, tiny_model, labels=session.labels)
+    assert other.overlap is Overlap.KEEP
     other.take_over(session)
 
     assert other.overlap is Overlap.OVERWRITE

@@ -94,6 +94,7 @@ class Annotator(QObject):
         parts = Parts(self._viewer, self._panels, self.layers, self.results)
         self._bench.adopt(show_session(parts, session, name), session)
         self.timeline.forget()
+        self.overlaps.show()
         self._panels.model.show_device(self._bench.device)
 
     def segment(self) -> None:

@@ -108,7 +108,7 @@ class Bench:
         self._made: dict[Image, _Made] = {}
         self._loaded: tuple[str | SAM2, SAM2] | None = None  #: by what was asked for
         self._serial = -1
-        self.overlap = Overlap.HIGHEST  #: of sessions to come
+        self.overlap = Overlap.KEEP  #: of sessions to come
         #: Called with the image, a step that is new in the history of its session or grows, and
         #: the object that is removed as it is not listed any more, or 0; in any thread.
         self.on_step: Callable[[Image, Step, int], None] = ignore_step

@@ -20,9 +20,9 @@ if TYPE_CHECKING:
     from napari_sam2._worker import Queue
 
 TEXTS = {
+    Overlap.KEEP: "Keep what is there",
     Overlap.HIGHEST: "Highest score wins",
-    Overlap.KEEP: "First keeps its pixels",
-    Overlap.OVERWRITE: "Last overwrites",
+    Overlap.OVERWRITE: "Last one overwrites",
 }
 
 
@@ -37,9 +37,10 @@ class OverlapBox(QWidget):
         for rule, text in TEXTS.items():
             self.box.addItem(text, rule)
         self.box.setToolTip(
-            "Where objects overlap, one of them has the pixels in the labels: the one of the\n"
-            "highest score there, the one that had them first, or the one found last.\n"
-            "Change it at any time: what objects lost to others is kept. Accepted frames stay."
+            "Where objects overlap, one of them has the pixels in the labels: the one that has\n"
+            "them already, the one of the highest score there, or the one found last.\n"
+            "Of objects that are followed together it is always the one of the highest score.\n"
+            "Change it at any time: what objects lost to others is kept."
         )
         form = Form()
         form.add("Overlaps", self.box)
