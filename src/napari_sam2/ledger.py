@@ -17,7 +17,7 @@ from napari_sam2.prompts import MaskPrompt
 from napari_sam2.quality import QualityTable
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from napari_sam2.labels import StackLabels
     from napari_sam2.overlaps import Claim
@@ -104,7 +104,7 @@ class Ledger:
             self.history.save(("field", object_id, name), make)
         self._objects[object_id] = replace(known, **fields)
 
-    def write(self, frame: int, ids: Collection[int], found: Iterable[ObjectMask]) -> None:
+    def write(self, frame: int, ids: Collection[int], found: Sequence[ObjectMask]) -> None:
         """Replace objects on a frame of the labels; those that are not found are taken out."""
         # What was accepted neither loses a pixel to others nor gets one back.
         locked = {i for i, one in self._objects.items() if frame in one.locked} - set(ids)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Self
 
@@ -39,15 +39,18 @@ class Claim:
     origin: tuple[int, int]
     shape: tuple[int, int]
     packed_scores: bytes
-    packed_lost: bytes  #: empty where it lost nothing
+    packed_lost: bytes = b""  #: empty where it lost nothing
 
     @classmethod
-    def of(cls, last: int, origin: tuple[int, int], scores: np.ndarray, lost: np.ndarray) -> Self:
-        """Compress scores (h, w), 0 beside the object, and where it has lost to others."""
+    def of(cls, last: int, origin: tuple[int, int], scores: np.ndarray) -> Self:
+        """Compress scores (h, w), 0 beside the object; it has lost nothing."""
         height, width = scores.shape
-        packed_lost = zlib.compress(np.packbits(lost).tobytes(), 1) if lost.any() else b""
-        packed_scores = zlib.compress(scores.tobytes(), 1)
-        return cls(last, origin, (height, width), packed_scores, packed_lost)
+        return cls(last, origin, (height, width), zlib.compress(scores.tobytes(), 1))
+
+    def losing(self, lost: np.ndarray) -> Claim:
+        """Give the same with pixels (h, w) lost to others, if what is there is kept."""
+        packed = zlib.compress(np.packbits(lost).tobytes(), 1) if lost.any() else b""
+        return replace(self, packed_lost=packed)
 
     @property
     def scores(self) -> np.ndarray:
@@ -128,7 +131,7 @@ class Claims:
         self._bytes = 0
 
     def replace(
-        self, frame: int, ids: Collection[int], found: Iterable[ObjectMask]
+        self, frame: int, ids: Collection[int], found: Sequence[ObjectMask]
     ) -> Mapping[int, Claim]:
         """Note what is found of objects on a frame now, and give all that is.
 
@@ -137,23 +140,26 @@ class Claims:
         frame : int
         ids : collection of int
             The objects; those that are not found are not there.
-        found : iterable of ObjectMask
+        found : sequence of ObjectMask
         """
         self._save(frame)
         self._written += 1
         before = self.on(frame)
         claims = {i: claim for i, claim in before.items() if i not in ids}
-        there = [one for one in found if one.area]
-        if there:
-            window = _around([one.region for one in there])
-            kept = settle(claims, Overlap.KEEP, window) > 0
-            surest = _surest(there, window)
-        for one in there:
-            part, _ = _common(window, one.region)
+        scores = {one.object_id: scores_of(one) for one in found if one.area}
+        new = {
+            one.object_id: Claim.of(self._written, one.origin, scores[one.object_id])
+            for one in found
+            if one.object_id in scores
+        }
+        if new:
+            window = _around([claim.region for claim in new.values()])
+            had = settle(claims, Overlap.KEEP, window) > 0
+            surest = settle(new, Overlap.HIGHEST, window, scores)
+        for object_id, claim in new.items():
+            part, _ = _common(window, claim.region)
             assert part is not None
-            lost = kept[part] | (surest[part] != one.object_id)
-            scores = scores_of(one)
-            claims[one.object_id] = Claim.of(self._written, one.origin, scores, lost & (scores > 0))
+            claims[object_id] = claim.losing(had[part] | (surest[part] != object_id))
         self.swap(frame, claims)
         return claims
 
@@ -276,19 +282,6 @@ def settle(
     return winner
 
 
-def _surest(found: Sequence[ObjectMask], window: tuple[slice, slice]) -> np.ndarray:
-    """Give each pixel to the object of the highest score; of equals the lowest number."""
-    shape = window[0].stop - window[0].start, window[1].stop - window[1].start
-    winner, best = np.zeros(shape, np.int64), np.zeros(shape, np.float16)
-    for one in sorted(found, key=lambda one: one.object_id):
-        part, _ = _common(window, one.region)
-        if part is not None:
-            wins = one.logits > best[part]
-            winner[part][wins] = one.object_id
-            best[part][wins] = one.logits[wins]
-    return winner
-
-
 def scores_of(one: ObjectMask) -> np.ndarray:
     """Give the logits of an object, and 0 beside it; float16, (h, w)."""
     scores: np.ndarray = np.maximum(one.logits, 0).astype(np.float16)
@@ -341,7 +334,7 @@ def _joined(one: Claim, other: Claim) -> Claim:
             scores[part] = np.maximum(scores[part], claim.scores)
             has[part] |= (claim.scores > 0) & ~claim.lost
     origin = window[0].start, window[1].start
-    return Claim.of(max(one.last, other.last), origin, scores, (scores > 0) & ~has)
+    return Claim.of(max(one.last, other.last), origin, scores).losing((scores > 0) & ~has)
 
 
 def _size(claims: Mapping[int, Claim]) -> int:
