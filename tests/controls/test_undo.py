@@ -71,7 +71,7 @@ def test_click_is_taken_from_the_layer_and_put_back_with_its_features(
     assert told(docked) == ("There is nothing to undo", "Redo: add a point")
     qtbot.waitUntil(lambda: hand.previewed(window) == set(), timeout=WAIT)
     keys.redo()
-    keys.press(Qt.Key.Key_Y, CTRL)
+    keys.redo()
 
     assert np.array_equal(points.data, drawn)
     assert points.features.equals(features)
@@ -211,6 +211,12 @@ def test_napari_undoes_in_labels_of_the_user(window, docked, hand, keys):
     assert len(window.layers[POINTS].data) == 1
     keys.redo()
     assert theirs.data.any()
+
+
+def test_turning_to_3d_stays_naparis(window, docked, hand):
+    hand.press(window, Qt.Key.Key_Y, CTRL)
+
+    assert window.dims.ndisplay == 3
 
 
 def test_strokes_on_our_labels_are_undone_in_their_turn(window, docked, hand, keys):

@@ -28,7 +28,6 @@ LONGEST = 1000  #: entries
 RETRY_MS = 20
 CTRL_Z = KeyMod.CtrlCmd | KeyCode.KeyZ
 CTRL_SHIFT_Z = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
-CTRL_Y = KeyMod.CtrlCmd | KeyCode.KeyY
 
 
 @dataclass(eq=False)
@@ -86,8 +85,8 @@ class Timeline(QObject):
         self._drawn = QTimer(self)
         self._drawn.setSingleShot(True)
         self._drawn.timeout.connect(self.capture)
-        actions = {CTRL_Z: self.undo, CTRL_SHIFT_Z: self.redo, CTRL_Y: self.redo}
-        # napari's own undo stays on the user's labels.
+        # napari's own undo stays on the user's labels; Ctrl-Y is napari's, too: it turns to 3D.
+        actions = {CTRL_Z: self.undo, CTRL_SHIFT_Z: self.redo}
         self.keys = Keys(self._viewer, actions, leaves=self._is_theirs)
         self._connect()
         self.keys.take()
