@@ -14,7 +14,8 @@ CORE = {"model", "predictors", "prompts"}
 #: What each room may import, of our own and of the libraries that not every room may.
 ALLOWED = {
     "__init__": CORE
-    | {"automatic", "divisions", "downloads", "meta", "quality", "session", "tracks", "volumes"},
+    | {"automatic", "divisions", "downloads", "meta", "overlaps", "quality", "session"}
+    | {"tracks", "volumes"},
     "model": {"model"},
     "prompts": set(),
     "predictors": CORE,
@@ -25,11 +26,30 @@ ALLOWED = {
     "tracks": set(),
     "divisions": {"prompts"},
     "automatic": {"model", "predictors"},
-    "workspace": {"labels", "predictors", "prompts", "quality"},
-    "annotations": {"labels", "predictors", "prompts", "quality", "tracks", "workspace"},
-    "propagation": {"divisions", "model", "predictors", "prompts", "workspace"},
+    "history": set(),
+    "overlaps": {"prompts"},
+    "wording": {"overlaps"},
+    "ledger": {"history", "labels", "overlaps", "predictors", "prompts", "quality"},
+    "merging": {"ledger", "prompts"},
+    "workspace": {"history", "labels", "ledger", "merging", "overlaps", "predictors", "prompts"}
+    | {"quality", "wording"},
+    "revisions": {"ledger", "overlaps", "workspace"},
+    "annotations": {"labels", "ledger", "predictors", "prompts", "quality", "revisions"}
+    | {"tracks", "wording", "workspace"},
+    "propagation": {"divisions", "ledger", "model", "predictors", "prompts", "wording"}
+    | {"workspace"},
     "session": CORE
-    | {"annotations", "automatic", "divisions", "labels", "propagation", "workspace"},
+    | {
+        "annotations",
+        "automatic",
+        "divisions",
+        "history",
+        "labels",
+        "ledger",
+        "overlaps",
+        "propagation",
+    }
+    | {"workspace"},
     "volumes": {"predictors", "prompts", "session", "tracks"},
     "training": CORE | {"training"},
     "evaluation": CORE | {"evaluation"},

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_sam2.model.checkpoint import CheckpointError, load_model
     from napari_sam2.model.config import SAM2Config, config_names, load_config
     from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.overlaps import Overlap
     from napari_sam2.predictors.batches import DeviceMemoryError
     from napari_sam2.predictors.frames import FrameError, FrameSource, View
     from napari_sam2.predictors.image import ImagePredictor
@@ -58,6 +59,7 @@ _HOMES = {
     "config_names": "model.config",
     "load_config": "model.config",
     "SAM2": "model.sam2",
+    "Overlap": "overlaps",
     "DeviceMemoryError": "predictors.batches",
     "FrameError": "predictors.frames",
     "FrameSource": "predictors.frames",
@@ -101,6 +103,7 @@ __all__ = [
     "ImagePredictor",
     "MaskPrompt",
     "ObjectMask",
+    "Overlap",
     "PointPrompt",
     "QualityTable",
     "SAM2AutomaticMaskGenerator",

@@ -19,10 +19,12 @@ from napari_sam2._controls.image_picker import ImagePicker
 from napari_sam2._controls.keys import LettersPassThrough
 from napari_sam2._controls.model_picker import ModelPicker
 from napari_sam2._controls.object_list import ObjectList
+from napari_sam2._controls.overlap_box import OverlapBox
 from napari_sam2._controls.panels import Panels
 from napari_sam2._controls.prompt_panel import PromptPanel
 from napari_sam2._controls.status import Status
 from napari_sam2._controls.track_panel import TrackPanel
+from napari_sam2._controls.undo_bar import UndoBar
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -65,7 +67,9 @@ class AnnotateWidget(QWidget):
             model=ModelPicker(model),
             prompts=PromptPanel(viewer),
             objects=ObjectList(),
+            overlap=OverlapBox(),
             track=TrackPanel(),
+            undo=UndoBar(),
             status=Status(),
         )
         self._letters = LettersPassThrough(self)
@@ -114,7 +118,7 @@ class AnnotateWidget(QWidget):
         for title, parts in (
             ("Image", (panels.image, panels.model)),
             ("Prompts", (panels.prompts,)),
-            ("Objects", (panels.objects,)),
+            ("Objects", (panels.objects, panels.overlap)),
             ("Track", (panels.track,)),
         ):
             group = QGroupBox(title)
@@ -127,6 +131,7 @@ class AnnotateWidget(QWidget):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(scroll, 1)
+        layout.addWidget(panels.undo)
         layout.addWidget(panels.status)
         for kind in (QComboBox, QAbstractSpinBox):
             self._letters.watch(*content.findChildren(kind))

@@ -154,6 +154,11 @@ class Queue:
         self._job = Job()
         self._calls: deque[Call] = deque()
 
+    @property
+    def is_running(self) -> bool:
+        """Whether answers are still to come."""
+        return self._job.is_running
+
     def add(self, call: Call) -> None:
         """Step through a generator in a thread after those added before."""
         self._calls.append(call)

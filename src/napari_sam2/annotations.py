@@ -9,20 +9,23 @@ import numpy as np
 from napari_sam2.labels import mask_prompts
 from napari_sam2.predictors.objects import check_prompt
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, box_prompt, point_prompts
+from napari_sam2.revisions import Revisions
 from napari_sam2.tracks import make_tracks
+from napari_sam2.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike as Numbers
 
+    from napari_sam2.ledger import SessionObject
     from napari_sam2.prompts import Prompt
     from napari_sam2.quality import QualityTable
     from napari_sam2.tracks import Tracks
-    from napari_sam2.workspace import SessionObject, Workspace
+    from napari_sam2.workspace import Workspace
 
 
-class Annotations:
+class Annotations(Revisions):
     """Objects in a stack and what is said of them. Nothing is computed here.
 
     Positions are (row, column) in the stack's own pixels, pixel centres at integers.
@@ -34,12 +37,12 @@ class Annotations:
     """
 
     def __init__(self, work: Workspace) -> None:
-        self._work = work
+        super().__init__(work)
         self.source = work.source
 
     @property
-    def objects(self) -> dict[int, SessionObject]:
-        """What there is to find, by number."""
+    def objects(self) -> Mapping[int, SessionObject]:
+        """What there is to find, by number; to be looked at."""
         return self._work.objects
 
     @property
@@ -111,15 +114,20 @@ class Annotations:
                 self._work.check_room(object_id)
                 if object_id in self.objects:
                     self._work.check_undivided(object_id, frame)
-            for object_id, prompt in found.items():
-                if object_id not in self.objects:
-                    self._work.add((names or {}).get(object_id, ""), object_id)
-                self._work.set_prompts(object_id, frame, (prompt,))
+            with self._work.step(f"prompt {count(len(found), 'object')} on frame {frame}"):
+                for object_id, prompt in found.items():
+                    if object_id not in self.objects:
+                        self._work.add((names or {}).get(object_id, ""), object_id)
+                    self._work.set_prompts(object_id, frame, (prompt,))
         return list(found)
 
     def remove_object(self, object_id: int) -> None:
         """Forget an object, and take it out of the labels."""
         self._work.remove(object_id)
+
+    def rename_object(self, object_id: int, name: str) -> None:
+        """Give an object another name."""
+        self._work.rename(object_id, name)
 
     def add_points(
         self,
@@ -186,9 +194,11 @@ class Annotations:
 
     def clear_prompts(self, object_id: int, frame: int | None = None) -> None:
         """Remove an object's prompts from one frame, or from all."""
-        known = self._work.known(object_id)
-        for one in list(known.prompts) if frame is None else [frame]:
-            self.set_prompts(object_id, one, ())
+        with self._work.lock:
+            known = self._work.known(object_id)
+            with self._work.step(f"clear the prompts of {known.name}"):
+                for one in list(known.prompts) if frame is None else [frame]:
+                    self.set_prompts(object_id, one, ())
 
     def lock(self, object_id: int, frames: int | Iterable[int]) -> None:
         """Accept an object's result on some frames for good.
@@ -215,13 +225,14 @@ class Annotations:
                     f"{known.name} has no result to lock on frames {missing}: propagate to "
                     "them, or accept a preview there, first."
                 )
-            known.locked |= wanted
+            self._work.lock_frames(object_id, known.locked | wanted)
 
     def unlock(self, object_id: int, frames: int | Iterable[int] | None = None) -> None:
         """Let propagation write an object on some frames again; on all unless given."""
         with self._work.lock:
             known = self._work.known(object_id)
-            known.locked -= known.locked if frames is None else _frames(frames)
+            open_again = known.locked if frames is None else _frames(frames)
+            self._work.lock_frames(object_id, known.locked - open_again)
 
     def locked(self, object_id: int) -> list[int]:
         """Give the frames on which an object is locked, in order."""
@@ -248,6 +259,28 @@ class Annotations:
         """
         prompts = [MaskPrompt(frame, np.asarray(mask) != 0) for mask in masks]
         return self._work.divide(object_id, frame, prompts)
+
+    def merge(self, into: int, from_: int) -> None:
+        """Say that two objects are one: its labels, prompts and quality are those of both.
+
+        Where both are prompted on a frame, it has the points of both, less the negative ones
+        that kept them apart, and one box around both; where one of them has a mask there, it
+        has a mask of both. It is locked where all that was found of both was. The prompts are
+        answered anew.
+
+        Parameters
+        ----------
+        into : int
+            The object that stays, with its number and name.
+        from_ : int
+            The object that is taken into it, and is no more.
+
+        Raises
+        ------
+        ValueError
+            If one of them is not there, or has divided before the other one ends.
+        """
+        self._work.merge(into, from_)
 
     def tracks(self) -> Tracks:
         """Give all results as tracks for napari, with parents; see `Tracks`."""

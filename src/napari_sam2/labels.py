@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
-from napari_sam2.prompts import MaskPrompt
+from napari_sam2.prompts import MaskPrompt, bounding_box
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -56,35 +58,62 @@ class StackLabels:
 
     def mask(self, frame: int, object_id: int) -> np.ndarray:
         """Give one object on a frame; bool, (H, W)."""
-        found: np.ndarray = np.asarray(self.array[self._source.index(frame)]) == object_id
+        found: np.ndarray = self.plane(frame) == object_id
         return found
 
     def masks(self, frame: int, ids: Collection[int]) -> dict[int, MaskPrompt]:
         """Give some objects on a frame; empty ones where they are not."""
-        plane = np.asarray(self.array[self._source.index(frame)])
+        plane = self.plane(frame)
         wanted = np.isin(plane, np.array(sorted(ids), dtype=plane.dtype))
         found = mask_prompts(frame, np.where(wanted, plane, 0))
         return {i: found.get(i) or MaskPrompt(frame, np.zeros_like(wanted)) for i in ids}
 
-    def write(self, frame: int, ids: Collection[int], found: np.ndarray | None) -> None:
-        """Replace objects on a frame; pixels of all others stay theirs.
+    def plane(self, frame: int) -> np.ndarray:
+        """Give the labels of a frame, (H, W); not to be changed."""
+        plane: np.ndarray = np.asarray(self.array[self._source.index(frame)])
+        return plane
 
-        Parameters
-        ----------
-        frame : int
-        ids : collection of int
-            The objects.
-        found : np.ndarray, shape (H, W), integers, or None
-            Where they are now; other ids in it are not written. None takes them away.
-        """
-        index = self._source.index(frame)
-        plane = np.array(self.array[index])
-        wanted = np.array(sorted(ids), dtype=plane.dtype)
-        plane[np.isin(plane, wanted)] = 0
-        if found is not None:
-            free = (plane == 0) & np.isin(found, wanted)
-            plane[free] = found[free]
-        self.array[index] = plane
+    def put_plane(self, frame: int, plane: np.ndarray) -> None:
+        """Replace the labels of a frame, (H, W)."""
+        self.array[self._source.index(frame)] = plane
+
+
+@dataclass(frozen=True, slots=True)
+class Pixels:
+    """Some pixels of a frame, and labels that they had at another time; compressed."""
+
+    region: tuple[slice, slice]
+    packed: bytes
+
+    @classmethod
+    def that_differ(cls, before: np.ndarray, after: np.ndarray) -> Pixels | None:
+        """Keep what labels (H, W) were where they are different now; None where nothing is."""
+        changed = before != after
+        box = bounding_box(changed)
+        if box is None:
+            return None
+        row, column, last_row, last_column = box
+        region = slice(row, last_row + 1), slice(column, last_column + 1)
+        return cls(region, _pack(changed[region], before[region]))
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory this takes."""
+        return len(self.packed)
+
+    def swap(self, plane: np.ndarray) -> Pixels:
+        """Put the labels into a frame's, and give those that were there."""
+        part = plane[self.region]
+        data = np.frombuffer(zlib.decompress(self.packed), dtype=np.uint8)
+        n_bytes = (part.size + 7) // 8
+        changed = np.unpackbits(data[:n_bytes], count=part.size).astype(bool).reshape(part.shape)
+        earlier = Pixels(self.region, _pack(changed, part))
+        part[changed] = np.frombuffer(data[n_bytes:].tobytes(), dtype=part.dtype)
+        return earlier
+
+
+def _pack(changed: np.ndarray, part: np.ndarray) -> bytes:
+    return zlib.compress(np.packbits(changed).tobytes() + part[changed].tobytes(), level=1)
 
 
 def mask_prompts(frame: int, labels: ArrayLike) -> dict[int, MaskPrompt]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
@@ -17,10 +18,12 @@ from napari_sam2.predictors.passes import (
     plan_passes,
 )
 from napari_sam2.prompts import FrameMasks, ObjectMask
+from napari_sam2.wording import count
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
+    from napari_sam2.ledger import Step
     from napari_sam2.predictors.passes import Direction, Plan
     from napari_sam2.prompts import MaskPrompt, Prompt
     from napari_sam2.workspace import Workspace
@@ -74,14 +77,21 @@ class Run:
     ----------
     work : Workspace
     rules : Rules
+    verb : str
+        What it does to the objects, as the user is told.
     """
 
-    def __init__(self, work: Workspace, rules: Rules) -> None:
+    def __init__(self, work: Workspace, rules: Rules, verb: str = "propagate") -> None:
         self._work = work
         self._rules = rules
+        self._diary = _Diary(work, verb)
 
     def steps(self, plan: Plan) -> Generator[FrameMasks, None, None]:
-        """Go through a plan; each step is written when it is given."""
+        """Go through a plan; each step is written when it is given.
+
+        Ends where something is undone meanwhile.
+        """
+        self._diary.begin(plan)
         for part in plan:
             if isinstance(part, Answering):
                 yield from self._answer(part)
@@ -92,7 +102,9 @@ class Run:
     def _answer(self, part: Answering) -> Generator[FrameMasks, None, None]:
         for frame in part.frames:
             self._answer_all(part.objects[frame], frame)
-            with self._work.lock:
+            with self._diary.page(part.objects[frame], frame) as goes_on:
+                if not goes_on:
+                    return
                 masks = self._work.tracker.answers(part.objects[frame], frame)
                 if frame in part.written:
                     self._work.write(self._open(masks))
@@ -107,7 +119,9 @@ class Run:
         for frame, reached in one.visits():
             self._begin(reached, frame, presence)
             # Held for one frame at a time, never while the caller has it.
-            with self._work.lock:
+            with self._diary.page(reached, frame) as goes_on:
+                if not goes_on:
+                    return
                 masks = self._look(one, frame, self._open_ids(reached, frame), presence)
                 presence.see(masks)
                 if watch:
@@ -190,6 +204,54 @@ class Run:
         for daughter in born:
             self._work.answer(daughter, masks.frame)
         return replace(masks, objects=tuple(shown)), born
+
+
+class _Diary:
+    """Writes a run into the history: one step, and another where others stepped in between.
+
+    Parameters
+    ----------
+    work : Workspace
+    verb : str
+    """
+
+    def __init__(self, work: Workspace, verb: str) -> None:
+        self._work, self._verb = work, verb
+        self._who = ""
+        self._rewinds = 0
+        self._step: Step | None = None
+        self._frames: set[int] = set()
+
+    def begin(self, plan: Plan) -> None:
+        """Note who is followed, and that nothing was undone since."""
+        with self._work.lock:
+            ids = {i for part in plan for i in _objects_of(part)}
+            names = [known.name for i, known in self._work.objects.items() if i in ids]
+            self._who = names[0] if len(names) == 1 else count(len(names), "object")
+            self._rewinds = self._work.history.rewinds
+
+    @contextmanager
+    def page(self, ids: Iterable[int], frame: int) -> Iterator[bool]:
+        """Hold the lock for a frame, and say whether the run goes on: nothing was undone."""
+        with self._work.lock:
+            if self._work.history.rewinds != self._rewinds:
+                yield False
+                return
+            with self._work.step(f"{self._verb} {self._who} over 1 frame", self._step) as step:
+                if step is not self._step:
+                    self._step, self._frames = step, set()
+                self._work.save_remembered(ids)
+                yield True
+                self._frames.add(frame)
+                frames = count(len(self._frames), "frame")
+                step.text = f"{self._verb} {self._who} over {frames}"
+
+
+def _objects_of(part: Pass | Answering) -> Iterable[int]:
+    """Give the objects of a part of a plan."""
+    if isinstance(part, Answering):
+        return {i for ids in part.objects.values() for i in ids}
+    return part.begins
 
 
 def plan_run(

@@ -37,6 +37,10 @@ TABLE = np.dtype(
 UNKNOWN = -1  #: area on frames that nothing is kept of
 
 
+def _save_nothing(object_id: int, number: int) -> None:
+    """Keep no rows that are about to change."""
+
+
 class QualityTable:
     """A few numbers for each object and frame, replaced when a frame is found anew.
 
@@ -67,10 +71,16 @@ class QualityTable:
     ----------
     is_accepted : callable, optional
         Says of an object and a frame whether the user has accepted it; `worst` leaves it out.
+    save : callable, optional
+        Told of an object and the number of a page of its rows before they change.
     """
 
-    def __init__(self, is_accepted: Callable[[int, int], bool] | None = None) -> None:
-        self._is_accepted = is_accepted
+    def __init__(
+        self,
+        is_accepted: Callable[[int, int], bool] | None = None,
+        save: Callable[[int, int], None] = _save_nothing,
+    ) -> None:
+        self._is_accepted, self._save = is_accepted, save
         self._pages: dict[int, dict[int, np.ndarray]] = {}  #: by object, then by frame // PAGE
 
     def record(self, masks: FrameMasks, ids: Collection[int]) -> None:
@@ -83,13 +93,28 @@ class QualityTable:
     def forget(self, object_id: int, frame: int | None = None) -> None:
         """Forget an object, on one frame or on all."""
         if frame is None:
+            for number in self._pages.get(object_id, {}):
+                self._save(object_id, number)
             self._pages.pop(object_id, None)
         elif frame // PAGE in self._pages.get(object_id, {}):
+            self._save(object_id, frame // PAGE)
             self._pages[object_id][frame // PAGE]["area"][frame % PAGE] = UNKNOWN
+
+    def merge(self, object_id: int, other: int) -> None:
+        """Count what is kept of another object to this one; the other one's rows stay.
+
+        Where both are, areas are summed, and one is as sure as the less sure of them.
+        """
+        for number, theirs in list(self._pages.get(other, {}).items()):
+            self._save(object_id, number)
+            mine = self._page(object_id, number * PAGE)
+            mine[:] = _both(mine, theirs)
 
     def take_over(self, earlier: QualityTable) -> None:
         """Go on with what another table has."""
         for object_id, pages in earlier._pages.items():
+            for number in pages:
+                self._save(object_id, number)
             self._pages[object_id] = {number: page.copy() for number, page in pages.items()}
 
     def rows(self, object_id: int | None = None) -> np.ndarray:
@@ -123,7 +148,23 @@ class QualityTable:
         ranked = rows[np.argsort(-rows["doubt"], kind="stable")]
         return np.array(list(_first(ranked, n, self._is_accepted)), dtype=TABLE)
 
+    def page(self, object_id: int, number: int) -> np.ndarray | None:
+        """Give a copy of a page of rows; None if there is none."""
+        page = self._pages.get(object_id, {}).get(number)
+        return None if page is None else page.copy()
+
+    def swap_page(self, object_id: int, number: int, page: np.ndarray | None) -> np.ndarray | None:
+        """Put a page in the place of another one, which is given; None is for none."""
+        pages = self._pages.setdefault(object_id, {})
+        earlier = pages.pop(number, None)
+        if page is not None:
+            pages[number] = page
+        if not pages:
+            del self._pages[object_id]
+        return earlier
+
     def _page(self, object_id: int, frame: int) -> np.ndarray:
+        self._save(object_id, frame // PAGE)
         pages = self._pages.setdefault(object_id, {})
         if frame // PAGE not in pages:
             pages[frame // PAGE] = np.zeros(PAGE, dtype=KEPT)
@@ -141,6 +182,26 @@ class QualityTable:
             rows[name] = kept[name][known]
         rows["jump"], rows["doubt"] = _judge(rows)
         return rows
+
+
+def _both(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """Put rows of two objects together."""
+    areas = [np.maximum(rows["area"], 0).astype(float) for rows in (one, other)]
+    total = areas[0] + areas[1]
+    both = one.copy()
+    both["iou"] = np.minimum(one["iou"], other["iou"])
+    both["object_score"] = np.maximum(one["object_score"], other["object_score"])
+    both["area"] = total
+    for name in ("row", "column"):
+        weighted = [
+            np.nan_to_num(r[name]) * area for r, area in zip((one, other), areas, strict=True)
+        ]
+        both[name] = np.where(total > 0, sum(weighted) / np.maximum(total, 1), np.nan)
+    alone = [(one["area"] > 0) & (other["area"] <= 0), (other["area"] > 0) & (one["area"] <= 0)]
+    both[other["area"] == UNKNOWN] = one[other["area"] == UNKNOWN]
+    both[one["area"] == UNKNOWN] = other[one["area"] == UNKNOWN]
+    both[alone[0]], both[alone[1]] = one[alone[0]], other[alone[1]]
+    return both
 
 
 def _measure(one: ObjectMask) -> tuple[float, float, int, float, float]:

@@ -7,8 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.annotations import Annotations
 from napari_sam2.automatic import Looker, Selection
+from napari_sam2.history import HISTORY_BYTES
 from napari_sam2.labels import StackLabels, mask_prompts
+from napari_sam2.ledger import Keeping
+from napari_sam2.ledger import Step as Step  # what `Session.watch_steps` tells of
 from napari_sam2.model.config import EMBEDDED_MODEL
+from napari_sam2.overlaps import OVERLAP_BYTES
+from napari_sam2.overlaps import Overlap as Overlap  # what `Settings` and `set_overlap` take
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
@@ -43,6 +48,10 @@ class Settings:
     #: is several times as fast, and approximate.
     image_size: int | None = None
     tracker: TrackerOptions = field(default_factory=TrackerOptions)
+    history_bytes: int = HISTORY_BYTES  #: of what is kept to undo changes; the oldest go first
+    overlap: Overlap = Overlap.KEEP  #: who has the pixels that several objects claim
+    #: Of what objects claim of pixels that others have; see `Session.set_overlap`.
+    overlap_bytes: int = OVERLAP_BYTES
 
 
 class Session(Annotations):
@@ -106,7 +115,14 @@ class Session(Annotations):
             image_size=settings.image_size,
         )
         tracker = self._new_tracker(source)
-        super().__init__(Workspace(source, stack_labels, tracker, is_empty=labels is None))
+        keeping = Keeping(
+            history_bytes=settings.history_bytes,
+            overlap_bytes=settings.overlap_bytes,
+            overlap=Overlap(settings.overlap),
+        )
+        empty = labels is None
+        work = Workspace(source, stack_labels, tracker, is_empty=empty, keeping=keeping)
+        super().__init__(work)
 
     def segment(self, object_id: int, frame: int) -> Candidates:
         """Find an object on a frame where it is prompted.
@@ -128,10 +144,13 @@ class Session(Annotations):
             return self._work.tracker.prompt(object_id, frame, prompts, earlier)
 
     def accept(self, candidates: Candidates) -> None:
-        """Write the best of `candidates` to the labels."""
-        masks = FrameMasks(candidates.frame, candidates.shape, (candidates.best,))
+        """Write the best of `candidates` to the labels, if the object is still there."""
+        frame, best = candidates.frame, candidates.best
         with self._work.lock:
-            self._work.write(masks)
+            if best.object_id in self.objects:
+                name = self.objects[best.object_id].name
+                with self._work.step(f"accept {name} on frame {frame}"):
+                    self._work.write(FrameMasks(frame, candidates.shape, (best,)))
 
     def propagate(
         self,
@@ -210,7 +229,8 @@ class Session(Annotations):
 
         Forward and backward, each as far as the next locked frame of the object. What is
         remembered of it around the frame is forgotten first; results of all other objects,
-        and of this one from the locked frames on, stay bit for bit.
+        and of this one from the locked frames on, stay bit for bit, unless `set_overlap` says that
+        they share pixels otherwise.
 
         Parameters
         ----------
@@ -231,7 +251,8 @@ class Session(Annotations):
             If the frame has no prompts of the object, or is locked.
         """
         plan = self.plan_correction(object_id, frame)
-        return Run(self._work, Rules(stop_after_empty=stop_after_empty)).steps(plan)
+        rules = Rules(stop_after_empty=stop_after_empty)
+        return Run(self._work, rules, "correct").steps(plan)
 
     def plan_correction(self, object_id: int, frame: int) -> Plan:
         """Say which frames `correct` would visit; errors are the same."""
@@ -324,7 +345,7 @@ class Session(Annotations):
             contrast_limits=self.source.limits,
             level=0,
         )
-        settings = replace(self.settings, checkpoint=None, compile=False)
+        settings = replace(self.settings, checkpoint=None, compile=False, overlap=self.overlap)
         other = Session(
             self.source.data, self.model, view=view, settings=settings, labels=self.labels
         )

@@ -35,7 +35,8 @@ class StackSeries:
     """A session for each stack along an axis, with one model, contrast, labels and numbering.
 
     ``series[7]`` is the session of the stack at position 7, made when it is first asked for:
-    prompt it, correct it, propagate in it like in any other.
+    prompt it, correct it, propagate in it like in any other. What methods of the series have
+    done in a stack that is complete cannot be undone, lest memory grows with their number.
 
     Parameters
     ----------
@@ -101,7 +102,7 @@ class StackSeries:
             if any(known.prompts for known in session.objects.values()):
                 for masks in session.propagate(direction):
                     yield SeriesStep(position, masks)
-                session.release()
+                _make_room(session)
 
     def follow(
         self,
@@ -169,7 +170,7 @@ class StackSeries:
             if any(known.prompts for known in session.objects.values()):
                 for masks in session.propagate("both", stop_after_empty=stop_after_empty):
                     yield SeriesStep(position, masks)
-            self[before].release()
+            _make_room(self[before])
 
     def _carry(self, before: int, position: int) -> Generator[SeriesStep, None, None]:
         """Take objects over to the next volume, as prompts in one plane each."""
@@ -234,3 +235,9 @@ class StackSeries:
                 self._seeds[position][one.object_id] = masks.frame
                 found.add(one.object_id)
         return found
+
+
+def _make_room(session: Session) -> None:
+    """Keep no more of a stack that is done than its results and prompts."""
+    session.release()
+    session.forget_history()

@@ -2,38 +2,29 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from contextlib import contextmanager
+from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
+from napari_sam2.ledger import Keeping, Ledger, SessionObject
+from napari_sam2.merging import merge
 from napari_sam2.predictors.objects import check_prompt
-from napari_sam2.quality import QualityTable
+from napari_sam2.wording import RULES, count, prompting
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
 
+    from napari_sam2.history import History
     from napari_sam2.labels import StackLabels
+    from napari_sam2.ledger import Step
+    from napari_sam2.overlaps import Overlap
     from napari_sam2.predictors.frames import FrameSource
     from napari_sam2.predictors.tracker import Tracker
     from napari_sam2.prompts import FrameMasks, MaskPrompt, Prompt
-
-
-@dataclass(slots=True)
-class SessionObject:
-    """One object to find: a name, its prompts on each frame, and what is known of it."""
-
-    name: str
-    prompts: dict[int, tuple[Prompt, ...]] = field(default_factory=dict)
-    frames: set[int] = field(default_factory=set)  #: frames with a result in the labels
-    locked: set[int] = field(default_factory=set)  #: frames whose result was accepted for good
-    parent: int | None = None  #: the object that divided into this one and others
-    end: int | None = None  #: the frame from which its daughters are there instead
-
-    def is_open(self, frame: int) -> bool:
-        """Whether propagation may write it on a frame."""
-        return frame not in self.locked and (self.end is None or frame < self.end)
+    from napari_sam2.quality import QualityTable
 
 
 @dataclass(slots=True)
@@ -44,7 +35,7 @@ class Numbers:
 
 
 class Workspace:
-    """The objects of a session. Each method is a step that others see as a whole.
+    """The objects of a session. Each method is a step that others see, and undo, as a whole.
 
     Parameters
     ----------
@@ -53,21 +44,72 @@ class Workspace:
     tracker : Tracker
     is_empty : bool
         Whether there is nothing in the labels yet.
+    keeping : Keeping
     """
 
     def __init__(
-        self, source: FrameSource, labels: StackLabels, tracker: Tracker, *, is_empty: bool
+        self,
+        source: FrameSource,
+        labels: StackLabels,
+        tracker: Tracker,
+        *,
+        is_empty: bool,
+        keeping: Keeping,
     ) -> None:
         self.source = source
-        self.labels = labels
-        self.tracker = tracker
         # A preview may be wanted while frames are being tracked in another thread.
         self.lock = RLock()
-        self.objects: dict[int, SessionObject] = {}
-        self.quality = QualityTable(self.is_accepted)
+        self._ledger = Ledger(labels, tracker, keeping)
         # Ids are never used again, lest an answer meant for one object goes to another.
         self.numbers = Numbers()
         self._numbered = is_empty  # whether what is in the labels is below the highest number
+
+    @property
+    def objects(self) -> Mapping[int, SessionObject]:
+        """What there is to find, by number; to be looked at."""
+        return self._ledger.objects
+
+    @property
+    def labels(self) -> StackLabels:
+        """Where objects were found; to be looked at."""
+        return self._ledger.labels
+
+    @property
+    def quality(self) -> QualityTable:
+        """How sure each object is on each frame; to be looked at."""
+        return self._ledger.quality
+
+    @property
+    def history(self) -> History[Ledger]:
+        """What can be undone and redone."""
+        return self._ledger.history
+
+    @property
+    def tracker(self) -> Tracker:
+        """What computes."""
+        return self._ledger.tracker
+
+    @tracker.setter
+    def tracker(self, tracker: Tracker) -> None:
+        self._ledger.tracker = tracker
+
+    @contextmanager
+    def step(self, text: str, onto: Step | None = None) -> Iterator[Step]:
+        """Keep others out, and have what is changed meanwhile undone at once; see `History`."""
+        with self.lock, self.history.step(text, onto) as step:
+            yield step
+
+    def forget_history(self) -> None:
+        """Let go of what can be undone, and of claims that are not in the labels."""
+        with self.lock:
+            self.history.forget()
+            self._ledger.claims.forget()
+
+    @contextmanager
+    def apart(self) -> Iterator[None]:
+        """Keep others out, and leave what is changed meanwhile to be undone by others."""
+        with self.lock, self.history.apart():
+            yield
 
     def known(self, object_id: int) -> SessionObject:
         """Give an object.
@@ -90,7 +132,9 @@ class Workspace:
                 raise ValueError(f"There is an object {object_id} already.")
             self.check_room(object_id)
             self.numbers.highest = max(self.numbers.highest, object_id)
-            self.objects[object_id] = SessionObject(name or f"object {object_id}")
+            name = name or f"object {object_id}"
+            with self.step(f"add {name}"):
+                self._ledger.begin(object_id, SessionObject(name))
             return object_id
 
     def add_masks(self, masks: Sequence[MaskPrompt]) -> list[int]:
@@ -98,10 +142,29 @@ class Workspace:
         with self.lock:
             if masks:
                 self.check_room(self._next_number() + len(masks) - 1)
-            added = [self.add("") for _ in masks]
-            for object_id, mask in zip(added, masks, strict=True):
-                self.set_prompts(object_id, mask.frame, (mask,))
+            with self.step(f"add {count(len(masks), 'object')}"):
+                added = [self.add("") for _ in masks]
+                for object_id, mask in zip(added, masks, strict=True):
+                    self.set_prompts(object_id, mask.frame, (mask,))
             return added
+
+    def rename(self, object_id: int, name: str) -> None:
+        """Give an object another name."""
+        with self.lock:
+            before = self.known(object_id).name
+            if name != before:
+                with self.step(f"rename {before} to {name}"):
+                    self._ledger.change(object_id, name=name)
+
+    def lock_frames(self, object_id: int, frames: Iterable[int]) -> None:
+        """Say which frames of an object are accepted for good: these and no others."""
+        wanted = frozenset(frames)
+        with self.lock:
+            known = self.known(object_id)
+            if n := len(known.locked ^ wanted):
+                verb = "unlock" if wanted < known.locked else "lock"
+                with self.step(f"{verb} {known.name} on {count(n, 'frame')}"):
+                    self._ledger.change(object_id, locked=wanted)
 
     def check_room(self, object_id: int) -> None:
         """Refuse a number that the labels cannot hold."""
@@ -112,33 +175,51 @@ class Workspace:
 
     def remove(self, object_id: int) -> None:
         """Forget an object, and take it out of the labels."""
-        with self.lock:
+        with self.lock, self.step(f"remove {self.known(object_id).name}"):
             known = self.known(object_id)
-            self.tracker.remove(object_id)
-            for frame in list(known.frames):
+            for frame in sorted(known.frames):
                 self.erase(frame, [object_id])
-            self.quality.forget(object_id)
-            del self.objects[object_id]
-            if known.parent in self.objects and not self._daughters(known.parent):
-                self.objects[known.parent].end = None  # it has not divided after all
-            for other in self.objects.values():
-                if other.parent == object_id:
-                    other.parent = None
+            self._ledger.end(object_id)
+            parent = known.parent
+            if parent is not None and parent in self.objects and not self._daughters(parent):
+                self._ledger.change(parent, end=None)  # it has not divided after all
+            for other in self._daughters(object_id):
+                self._ledger.change(other, parent=None)
+
+    def merge(self, into: int, other: int) -> None:
+        """Make one object of two."""
+        with self.lock:
+            one, two = self.known(into), self.known(other)
+            if into == other:
+                raise ValueError(f"{one.name} is one object already; name another one to merge.")
+            with self.step(f"merge {two.name} into {one.name}"):
+                merge(self._ledger, into, other)
+
+    @property
+    def overlap(self) -> Overlap:
+        """Who has pixels that several objects claim."""
+        return self._ledger.rule
+
+    def set_overlap(self, rule: Overlap) -> None:
+        """Say who has pixels that several objects claim."""
+        with self.lock:
+            if rule is not self.overlap:
+                with self.step(f"have {RULES[rule]} where objects overlap"):
+                    self._ledger.settle_anew(rule)
 
     def take_over(self, earlier: Workspace) -> None:
-        """Go on with what another one of the same data holds."""
-        with earlier.lock, self.lock:
+        """Go on with what another one of the same data holds, and with what it can undo."""
+        with earlier.lock, self.lock, self.history.apart():
             for object_id, known in earlier.objects.items():
-                self.add(known.name, object_id)
-                self.objects[object_id] = replace(
-                    known, prompts={}, frames=set(known.frames), locked=set(known.locked)
-                )
+                self._ledger.begin(object_id, known)
                 self.tracker.mark_tracked(object_id, earlier.tracker.followed_frames(object_id))
-                for frame, prompts in known.prompts.items():
-                    self.set_prompts(object_id, frame, prompts)
+            self._ledger.rule = earlier.overlap
+            self._ledger.claims.take_over(earlier._ledger.claims)
             self.quality.take_over(earlier.quality)
             self.numbers.highest = max(self.numbers.highest, earlier.numbers.highest)
             self._numbered |= earlier._numbered
+        with earlier.lock, self.lock:
+            self._ledger.take_history(earlier._ledger)
 
     def set_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> bool:
         """Replace an object's prompts on a frame; say whether this changed anything."""
@@ -147,14 +228,18 @@ class Workspace:
             check_prompt(prompt, frame, self.source.shape)
         with self.lock:
             known = self.known(object_id)
-            if tuple(prompts) == known.prompts.get(frame, ()):
+            before = known.prompts.get(frame, ())
+            if tuple(prompts) == before:
                 return False
             if prompts:
                 self.check_undivided(object_id, frame)
-                known.prompts[frame] = tuple(prompts)
-            else:
-                known.prompts.pop(frame, None)
-                self.tracker.clear(object_id, frame)
+            with self.step(f"{prompting(len(before), len(prompts))} {known.name} on frame {frame}"):
+                changed = {**known.prompts, frame: tuple(prompts)}
+                if not prompts:
+                    self._ledger.save_remembered(object_id)
+                    self.tracker.clear(object_id, frame)
+                    del changed[frame]
+                self._ledger.change(object_id, prompts=changed)
             return True
 
     def check_undivided(self, object_id: int, frame: int) -> None:
@@ -182,47 +267,54 @@ class Workspace:
         return self.labels.mask(frame, object_id)
 
     def write(self, masks: FrameMasks) -> None:
-        """Write objects to the labels, as far as they are still there."""
+        """Write objects to the labels, as far as they are still there; part of a step."""
         ids = set(masks.object_ids) & self.objects.keys()
         if not ids:
             return
-        self.labels.write(masks.frame, ids, masks.labels(self.labels.array.dtype))
+        found = [one for one in masks.objects if one.object_id in ids]
+        self._ledger.write(masks.frame, ids, found)
         self.quality.record(masks, ids)
         for object_id in ids:
-            self.objects[object_id].frames.add(masks.frame)
+            self._mark_found(object_id, masks.frame)
 
     def erase(self, frame: int, ids: Iterable[int]) -> None:
-        """Take objects out of the labels of a frame, where they were found on it."""
+        """Take objects out of the labels of a frame, where they were found; part of a step."""
         gone = [i for i in ids if frame in self.objects[i].frames]
         if gone:
-            self.labels.write(frame, gone, None)
+            self._ledger.write(frame, gone, ())
         for object_id in gone:
-            self.objects[object_id].frames.discard(frame)
+            self._ledger.change(object_id, frames=self.objects[object_id].frames - {frame})
             self.quality.forget(object_id, frame)
+
+    def save_remembered(self, ids: Iterable[int]) -> None:
+        """Have undone what is about to be remembered of objects, too; part of a step."""
+        for object_id in ids:
+            self._ledger.save_remembered(object_id)
 
     def divide(self, object_id: int, frame: int, masks: Sequence[MaskPrompt]) -> list[int]:
         """Begin the daughters of an object, which ends; give their numbers."""
-        with self.lock:
+        with self.lock, self.step(f"divide {self.known(object_id).name} on frame {frame}"):
             known = self.known(object_id)
             self.check_undivided(object_id, frame)
             self.check_room(self._next_number() + len(masks) - 1)
-            for later in [f for f in known.frames if f >= frame]:
+            for later in sorted(f for f in known.frames if f >= frame):
                 self.erase(later, [object_id])
             daughters = []
-            for count, mask in enumerate(masks, start=1):
-                daughter = self.add(f"{known.name}.{count}")
-                self.objects[daughter].parent = object_id
+            for nth, mask in enumerate(masks, start=1):
+                daughter = self.add(f"{known.name}.{nth}")
+                self._ledger.change(daughter, parent=object_id)
                 self.set_prompts(daughter, frame, (mask,))
                 daughters.append(daughter)
-            known.end = frame
+            self._ledger.change(object_id, end=frame)
             return daughters
-
-    def is_accepted(self, object_id: int, frame: int) -> bool:
-        """Whether an object's result on a frame is locked."""
-        return object_id in self.objects and frame in self.objects[object_id].locked
 
     def _daughters(self, object_id: int | None) -> list[int]:
         return [i for i, one in self.objects.items() if one.parent == object_id]
+
+    def _mark_found(self, object_id: int, frame: int) -> None:
+        frames = self.objects[object_id].frames
+        if frame not in frames:
+            self._ledger.change(object_id, frames=frames | {frame})
 
     def _next_number(self) -> int:
         if not self._numbered:

@@ -73,7 +73,7 @@ def test_volumes_are_followed_back_in_time(tiny_model, moving):
 
 
 def test_followed_objects_have_the_same_numbers_and_names(tiny_series):
-    tiny_series[0].objects[2].name = "the right one"
+    tiny_series[0].rename_object(2, "the right one")
     for _ in tiny_series.follow(end=1):
         pass
 
@@ -164,3 +164,11 @@ def test_series_along_an_axis_that_is_not_held_says_how(tiny_model, blobs):
 def test_volume_that_is_not_there_is_an_error(tiny_series):
     with pytest.raises(IndexError, match="no position 3; the series has 3"):
         tiny_series.follow(end=3)
+
+
+def test_series_keeps_no_history_of_stacks_that_are_done(tiny_series):
+    for _ in tiny_series.follow(end=1):
+        pass
+
+    assert tiny_series[0].history == ()
+    assert tiny_series[1].history

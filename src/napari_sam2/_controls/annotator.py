@@ -13,9 +13,11 @@ from napari_sam2._controls.bench import Bench, Refused, Task
 from napari_sam2._controls.drawing import leave_out_strays
 from napari_sam2._controls.follower import Follower
 from napari_sam2._controls.keys import Keys
+from napari_sam2._controls.overlap_box import OverlapChooser
 from napari_sam2._controls.prompt_layers import PromptLayers
 from napari_sam2._controls.results import Results
 from napari_sam2._controls.status import explain
+from napari_sam2._controls.timeline import Timeline
 from napari_sam2._layers import read_prompts
 from napari_sam2._worker import Call, Job, Queue
 
@@ -62,6 +64,9 @@ class Annotator(QObject):
         self.layers = PromptLayers(viewer, panels.prompts.pickers, self)
         self.results = Results(viewer, self.layers, self)
         self.follower = Follower(viewer, panels, self._bench, self.results)
+        parts = Parts(viewer, panels, self.layers, self.results)
+        self.overlaps = OverlapChooser(parts, self._bench, self._edits, self._read)
+        self.timeline = Timeline(parts, self._bench, self.follower, self._edits, self._read)
         self._edited = QTimer(self)
         self._edited.setSingleShot(True)
         self._edited.setInterval(DEBOUNCE_MS)
@@ -88,6 +93,8 @@ class Annotator(QObject):
         self._start_over("another session was opened")
         parts = Parts(self._viewer, self._panels, self.layers, self.results)
         self._bench.adopt(show_session(parts, session, name), session)
+        self.timeline.forget()
+        self.overlaps.show()
         self._panels.model.show_device(self._bench.device)
 
     def segment(self) -> None:
@@ -156,6 +163,7 @@ class Annotator(QObject):
         self._edits.cancel()
         self.follower.shut()
         self.keys.give_back()
+        self.timeline.close()
         self._viewer.layers.events.removed.disconnect(self._let_go)
         self.layers.close()
         self.results.close()
@@ -165,6 +173,7 @@ class Annotator(QObject):
 
     def _read(self) -> Task | None:
         """Read layers and controls at once; say so where they make no sense."""
+        self.timeline.capture()
         current = self._panels.objects.current()
         try:
             stack = self._panels.image.stack()
@@ -176,6 +185,7 @@ class Annotator(QObject):
             return None
         reading = leave_out_strays(stack, reading)
         self._panels.objects.include(reading.prompts)
+        self.timeline.amend()
         self._panels.status.note("; ".join(reading.notices))
         task = Task(
             stack=stack,
@@ -212,7 +222,7 @@ class Annotator(QObject):
         )
 
     def _preview_live(self) -> None:
-        if self.layers.is_drawing:
+        if self.layers.is_drawing or self._edits.is_running:
             self._edited.start()
         elif self._panels.prompts.live.isChecked() and self._panels.image.image() is not None:
             self._preview()
@@ -262,6 +272,7 @@ class Annotator(QObject):
         image = self._panels.image.image()
         self._panels.track.set_n_frames(1 if image is None else self._panels.image.stack().n_frames)
         self._start_over("another image or axis was chosen")
+        self.timeline.forget()
 
     def _change_model(self) -> None:
         self._start_over("another model was chosen")

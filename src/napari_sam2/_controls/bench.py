@@ -6,6 +6,7 @@ The generators run in a worker's thread: they may load a model, or wait for one.
 from __future__ import annotations
 
 from dataclasses import astuple, dataclass, field, replace
+from functools import partial
 from itertools import count
 from typing import TYPE_CHECKING, Any, Literal
 from weakref import WeakKeyDictionary
@@ -15,10 +16,10 @@ import numpy as np
 from napari_sam2._worker import Turns
 from napari_sam2.predictors.objects import order_prompts
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt
-from napari_sam2.session import Session
+from napari_sam2.session import Overlap, Session, Settings, Step
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 
     from napari.layers import Image
 
@@ -107,6 +108,11 @@ class Bench:
         self._made: dict[Image, _Made] = {}
         self._loaded: tuple[str | SAM2, SAM2] | None = None  #: by what was asked for
         self._serial = -1
+        self.overlap = Overlap.KEEP  #: of sessions to come
+        #: Called with the image, a step that is new in the history of its session or grows, and
+        #: the object that is removed as it is not listed any more, or 0; in any thread.
+        self.on_step: Callable[[Image, Step, int], None] = ignore_step
+        self._unlisted = 0
         self._labels: WeakKeyDictionary[Image, Any] = WeakKeyDictionary()
 
     @property
@@ -122,6 +128,7 @@ class Bench:
         """Go on with a session that was made elsewhere; the task says how layers show it."""
         image = task.stack.image
         self._made[image] = _Made(task, session)
+        session.watch_steps(partial(self._tell_step, image))
         self._labels[image] = session.labels
         self._loaded = (session.model, session.model)
 
@@ -193,6 +200,45 @@ class Bench:
         if made is not None:
             yield Written(made.session.labels)
 
+    def overlap_of(self, image: Image | None) -> Overlap:
+        """Give the rule by which objects of an image share pixels."""
+        made = None if image is None else self._made.get(image)
+        return self.overlap if made is None else made.session.overlap
+
+    def settle_overlaps(self, task: Task, rule: Overlap) -> Generator[Written, None, None]:
+        """Have another rule say which object has the pixels that several claim."""
+        if task.stack.image in self._made:
+            with self._turns.take():
+                session = self._synchronised(task).session
+                session.set_overlap(rule)
+            yield Written(session.labels)
+
+    def rewind(
+        self, before: Task, steps: Sequence[Step], after: Task, *, back: bool
+    ) -> Generator[Written, None, None]:
+        """Undo steps of the session, or redo them.
+
+        Parameters
+        ----------
+        before, after : Task
+            What is drawn and listed before this and after it.
+        steps : sequence of Step
+            In the order in which they were made.
+        back : bool
+            Whether to undo them.
+
+        Raises
+        ------
+        ValueError
+            If there was no room to keep one of them.
+        """
+        with self._turns.take():
+            session = self._synchronised(before).session
+            for step in reversed(steps) if back else steps:
+                (session.undo if back else session.redo)(step)
+            session = self._synchronised(after).session
+        yield Written(session.labels)
+
     def let_go(self, image: Image) -> Generator[Written, None, None]:
         """Forget an image that is gone from the viewer, and what was found in it."""
         with self._turns.take():
@@ -212,15 +258,30 @@ class Bench:
         if made is None or not made.task.same_session(task):
             made = self._made[task.stack.image] = self._make(task, made)
         self._serial = max(self._serial, task.serial)
-        _synchronise_objects(made.session, task)
-        for object_id, frame in list(_frames(made.session, task)):
-            _synchronise_prompts(made, task, object_id, frame)
+        self._remove_unlisted(made.session, task)
+        # What is drawn and listed is the dock's to undo.
+        with made.session.apart_from_history():
+            _synchronise_objects(made.session, task)
+            for object_id, frame in list(_frames(made.session, task)):
+                _synchronise_prompts(made, task, object_id, frame)
         return made
+
+    def _tell_step(self, image: Image, step: Step) -> None:
+        self.on_step(image, step, self._unlisted)
+
+    def _remove_unlisted(self, session: Session, task: Task) -> None:
+        """Remove objects of which something was found: a step of the session."""
+        for object_id in session.objects.keys() - task.names.keys():
+            if session.objects[object_id].frames:
+                self._unlisted = object_id
+                session.remove_object(object_id)
+        self._unlisted = 0
 
     def _make(self, task: Task, earlier: _Made | None) -> _Made:
         session = self._new_session(task, earlier)
         if earlier is not None and task.stack.same_place(earlier.task.stack):
             session.take_over(earlier.session)
+        session.watch_steps(partial(self._tell_step, task.stack.image))
         prompted = {(i, f) for i, known in session.objects.items() for f in known.prompts}
         return _Made(task, session, prompted)
 
@@ -231,7 +292,7 @@ class Bench:
             labels = None
         if self._loaded is not None and self._loaded[0] == model:
             model = self._loaded[1]
-        settings = None
+        settings = Settings(overlap=self.overlap)
         if earlier is not None:  # the weights are those of the model that is chosen now
             settings = replace(earlier.session.settings, checkpoint=None)
         session = Session(
@@ -261,13 +322,17 @@ def _refusals(session: Session, object_ids: Iterable[int]) -> Iterator[Refused]:
                     break
 
 
+def ignore_step(image: Image, step: Step, unlisted: int) -> None:
+    """Tell nobody."""
+
+
 def _synchronise_objects(session: Session, task: Task) -> None:
     for object_id in session.objects.keys() - task.names.keys():
         session.remove_object(object_id)
     for object_id, name in task.names.items():
         if object_id not in session.objects:
             session.add_object(name, object_id)
-        session.objects[object_id].name = name
+        session.rename_object(object_id, name)
 
 
 def _synchronise_prompts(made: _Made, task: Task, object_id: int, frame: int) -> None:

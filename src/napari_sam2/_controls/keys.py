@@ -21,13 +21,21 @@ class Keys:
     ----------
     viewer : ViewerModel
     actions : mapping of str to callable
-        What each key does, e.g. ``"Shift-S"``.
+        What each key does, e.g. ``"Shift-S"``; or as app-model writes keys, ``KeyMod.CtrlCmd |
+        KeyCode.KeyZ``, where a Mac has other ones.
+    leaves : callable, optional
+        Says of a layer whether its own keys are left alone.
     """
 
-    def __init__(self, viewer: ViewerModel, actions: Mapping[str, Callable[[], None]]) -> None:
-        self._viewer = viewer
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        actions: Mapping[Any, Callable[[], None]],
+        leaves: Callable[[Any], bool] = lambda layer: False,
+    ) -> None:
+        self._viewer, self._leaves = viewer, leaves
         self._actions = {key: _handler(action) for key, action in actions.items()}
-        self._bound: list[tuple[Any, dict[str, Any]]] = []  #: on what, and what was there before
+        self._bound: list[tuple[Any, dict[Any, Any]]] = []  #: on what, and what was there before
 
     def take(self) -> None:
         """Take the keys, unless they are taken already."""
@@ -43,11 +51,16 @@ class Keys:
         while self._bound:
             self._release()
 
+    def refresh(self) -> None:
+        """Take them again on the active layer, which may be left alone no more."""
+        if self._bound:
+            self._follow_active()
+
     def _follow_active(self, event: Any = None) -> None:
         active = self._viewer.layers.selection.active
         while len(self._bound) > 1:
             self._release()
-        if active is not None:
+        if active is not None and not self._leaves(active):
             self._bind(active)
 
     def _bind(self, provider: Any) -> None:

@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from napari_sam2._controls.image_picker import ImagePicker
     from napari_sam2._controls.model_picker import ModelPicker
     from napari_sam2._controls.object_list import ObjectList
+    from napari_sam2._controls.overlap_box import OverlapBox
     from napari_sam2._controls.prompt_panel import PromptPanel
     from napari_sam2._controls.status import Status
     from napari_sam2._controls.track_panel import TrackPanel
+    from napari_sam2._controls.undo_bar import UndoBar
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,5 +24,7 @@ class Panels:
     model: ModelPicker
     prompts: PromptPanel
     objects: ObjectList
+    overlap: OverlapBox
     track: TrackPanel
+    undo: UndoBar
     status: Status

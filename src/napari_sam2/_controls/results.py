@@ -57,6 +57,11 @@ class Results(QObject):
         self._candidates = {**kept, candidates.best.object_id: candidates}
         self._draw(candidates.frame, candidates.shape)
 
+    def is_mine(self, layer: Layer) -> bool:
+        """Whether a layer shows what was found."""
+        labels = self._labels
+        return layer is self._preview or (labels is not None and layer.data is labels)
+
     def forget(self, *object_ids: int) -> None:
         """Take objects out of the preview."""
         gone = [self._candidates.pop(i) for i in object_ids if i in self._candidates]

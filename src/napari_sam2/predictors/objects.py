@@ -11,7 +11,7 @@ from napari_sam2.predictors.windows import extent_of_logits, move_logits
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt, Prompt
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from torch import Tensor
@@ -74,6 +74,21 @@ class PromptedFrame:
         """Count how many of the given prompts are answered already: all of mine, or none."""
         mine = len(self.prompts)
         return mine if self.prompts == tuple(prompts[:mine]) else 0
+
+
+@dataclass(frozen=True)
+class Remembered:
+    """What is worth keeping of an object for later: the rest is made anew when it is needed."""
+
+    source: object  #: the frames that were asked about; of others this says less
+    prompted: Mapping[int, PromptedFrame]
+    tracked: frozenset[int]
+    followed: frozenset[int]  #: those of the tracked frames whose mask comes from following
+
+    @property
+    def nbytes(self) -> int:
+        """How much memory the answers take."""
+        return sum(t.nbytes for one in self.prompted.values() for t in one.output)
 
 
 @dataclass(slots=True)

@@ -13,6 +13,7 @@ from napari_sam2.predictors.batches import explains_memory
 from napari_sam2.predictors.following import Follower
 from napari_sam2.predictors.objects import (
     PromptedFrame,
+    Remembered,
     Sighting,
     TrackedObject,
     check_prompt,
@@ -187,6 +188,24 @@ class Tracker:
         known = self._objects.setdefault(object_id, self._new(object_id))
         known.tracked.update(frames)
         known.memory.dropped.update(known.tracked - known.memory.tracked.keys())
+
+    def remembered(self, object_id: int) -> Remembered | None:
+        """Give what is to be kept of an object, for `restore`; None if nothing is known."""
+        known = self._objects.get(object_id)
+        if known is None:
+            return None
+        tracked, followed = frozenset(known.tracked), frozenset(known.followed)
+        return Remembered(self.source, dict(known.prompted), tracked, followed)
+
+    def restore(self, object_id: int, remembered: Remembered | None) -> None:
+        """Forget an object but for what is given; in another source, prompts are answered anew."""
+        self.remove(object_id)
+        if remembered is None:
+            return
+        is_mine = remembered.source is self.source
+        self.mark_tracked(object_id, remembered.tracked if is_mine else remembered.followed)
+        if is_mine:
+            self._objects[object_id].prompted.update(remembered.prompted)
 
     def followed_frames(self, object_id: int) -> set[int]:
         """Give the frames on which a new click corrects, rather than begins."""

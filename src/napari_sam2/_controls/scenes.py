@@ -1,0 +1,179 @@
+"""What the user has drawn and listed at one moment: kept, compared, and shown again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from napari.layers import Points, Shapes
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from napari.components import ViewerModel
+
+    from napari_sam2._controls.layer_picker import LayerPicker
+    from napari_sam2._controls.object_list import ObjectList
+
+LOOKS = {Points: ("size", "symbol", "border_width", "shown"), Shapes: ("edge_width", "z_index")}
+COLORS = {Points: ("face", "border"), Shapes: ("face", "edge")}
+
+
+@dataclass(frozen=True, eq=False)
+class Drawn:
+    """Everything that is on a prompt layer."""
+
+    layer: Any
+    vertices: tuple[np.ndarray, ...]
+    kinds: tuple[str, ...]  #: of shapes
+    features: Any  #: a table
+    looks: dict[str, Any]
+    colors: dict[str, np.ndarray]  #: that no feature gives
+
+    @classmethod
+    def on(cls, layer: Points | Shapes) -> Drawn:
+        """Copy what is on a layer."""
+        kind = Shapes if isinstance(layer, Shapes) else Points
+        return cls(
+            layer,
+            tuple(np.array(one) for one in layer.data),
+            tuple(layer.shape_type) if isinstance(layer, Shapes) else (),
+            layer.features.copy(),
+            {name: _copy(getattr(layer, name)) for name in LOOKS[kind]},
+            {
+                name: np.array(getattr(layer, f"{name}_color"))
+                for name in COLORS[kind]
+                if str(getattr(layer, f"{name}_color_mode")) == "direct"
+            },
+        )
+
+    def same(self, other: Drawn | None) -> bool:
+        """Whether the same prompts are on both."""
+        if other is None:
+            return not self.vertices
+        alike = len(self.vertices) == len(other.vertices) and self.kinds == other.kinds
+        return (
+            alike
+            and all(map(np.array_equal, self.vertices, other.vertices))
+            and (not self.vertices or self.features.equals(other.features))
+        )
+
+    def show(self) -> None:
+        """Put everything on the layer again, and nothing else."""
+        layer = self.layer
+        layer.selected_data = set()
+        if isinstance(layer, Shapes):
+            _replace_shapes(layer, self)
+        else:
+            layer.data = np.reshape(self.vertices, (-1, layer.ndim))
+            layer.features = self.features
+            for name, value in self.looks.items() if self.vertices else ():
+                setattr(layer, name, value)
+        for name, colors in self.colors.items() if self.vertices else ():
+            setattr(layer, f"{name}_color", colors)
+        if self.vertices:
+            layer.refresh_colors()
+        layer.refresh()
+
+
+@dataclass(frozen=True, eq=False)
+class Scene:
+    """The prompts on all layers, and the objects."""
+
+    drawn: Mapping[type, Drawn | None]  #: by kind of layer
+    names: Mapping[int, str]
+    current: int  #: the current object
+
+    def same(self, other: Scene) -> bool:
+        """Whether the same is drawn and listed; which object is the current one is no matter."""
+        listed = list(self.names.items()) == list(other.names.items())
+        return listed and all(_alike(self.drawn[kind], other.drawn[kind]) for kind in self.drawn)
+
+
+def _alike(one: Drawn | None, other: Drawn | None) -> bool:
+    """Compare layers; where there is none, there are no prompts."""
+    return one.same(other) if one is not None else other is None or not other.vertices
+
+
+def _emptied(drawn: Drawn | None) -> Drawn | None:
+    if drawn is None:
+        return None
+    return Drawn(drawn.layer, (), (), drawn.features.iloc[:0], {}, {})
+
+
+def take_scene(pickers: Mapping[type, LayerPicker], objects: ObjectList) -> Scene:
+    """Copy what is drawn and listed now."""
+    layers = {kind: picker.layer() for kind, picker in pickers.items()}
+    drawn = {kind: None if layer is None else Drawn.on(layer) for kind, layer in layers.items()}
+    return Scene(drawn, dict(objects.names()), objects.current())
+
+
+def show_scene(
+    scene: Scene,
+    viewer: ViewerModel,
+    pickers: Mapping[type, LayerPicker],
+    objects: ObjectList,
+) -> None:
+    """Draw and list what was there, and nothing else; a layer that was removed comes back."""
+    if dict(objects.names()) != dict(scene.names):
+        objects.show_only(scene.names)
+    for kind, picker in pickers.items():
+        drawn, layer = scene.drawn[kind], picker.layer()
+        if drawn is None:
+            drawn = None if layer is None else _emptied(Drawn.on(layer))
+        if drawn is None:
+            continue
+        if drawn.layer not in viewer.layers:
+            active = viewer.layers.selection.active
+            viewer.add_layer(drawn.layer)
+            viewer.layers.selection.active = active or drawn.layer
+        if layer is not drawn.layer:
+            picker.pick(drawn.layer)
+        if not drawn.same(Drawn.on(drawn.layer)):
+            drawn.show()
+    objects.make_current(scene.current)
+
+
+def tell_change(before: Scene, after: Scene) -> str:
+    """Say in a few words what was done."""
+    added = [name for i, name in after.names.items() if i not in before.names]
+    gone = [name for i, name in before.names.items() if i not in after.names]
+    if gone:
+        return f"remove {_several(gone)}"
+    counts = {
+        "point": _size(after, Points) - _size(before, Points),
+        "shape": _size(after, Shapes) - _size(before, Shapes),
+    }
+    for what, n in counts.items():
+        if n:
+            verb, number = ("add" if n > 0 else "remove"), abs(n)
+            return f"{verb} a {what}" if number == 1 else f"{verb} {number} {what}s"
+    if added:
+        return f"add {_several(added)}"
+    for object_id, name in after.names.items():
+        if name != before.names[object_id]:
+            return f"rename {before.names[object_id]} to {name}"
+    return "change a prompt"
+
+
+def _several(names: list[str]) -> str:
+    return names[0] if len(names) == 1 else f"{len(names)} objects"
+
+
+def _size(scene: Scene, kind: type) -> int:
+    drawn = scene.drawn[kind]
+    return 0 if drawn is None else len(drawn.vertices)
+
+
+def _replace_shapes(layer: Shapes, drawn: Drawn) -> None:
+    if layer.nshapes:
+        layer.selected_data = set(range(layer.nshapes))
+        layer.remove_selected()
+    if drawn.vertices:
+        layer.add(list(drawn.vertices), shape_type=list(drawn.kinds), **drawn.looks)
+        layer.features = drawn.features
+
+
+def _copy(value: Any) -> Any:
+    return list(value) if isinstance(value, list) else np.array(value)

@@ -1,0 +1,299 @@
+"""What is done in the dock is undone and redone with keys."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from napari.layers import Points
+from qtpy.QtCore import Qt
+
+POINTS, SHAPES, LABELS = "SAM 2 points", "SAM 2 shapes", "SAM 2 labels"
+WAIT = 10_000  #: ms, for what a worker does
+CTRL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
+
+
+@pytest.fixture
+def keys(window, docked, qtbot, hand):
+    """Press keys in the window, and wait until all is done."""
+
+    class Presses:
+        def press(self, key, modifier):
+            hand.press(window, key, modifier)
+            self.settle()
+
+        def undo(self):
+            self.press(Qt.Key.Key_Z, CTRL)
+
+        def redo(self):
+            self.press(Qt.Key.Key_Z, CTRL | SHIFT)
+
+        def settle(self):
+            qtbot.wait(30)
+            annotator = docked.annotator
+            qtbot.waitUntil(
+                lambda: not annotator._edits.is_running and not annotator.is_busy, timeout=WAIT
+            )
+            qtbot.wait(10)
+
+    return Presses()
+
+
+def propagate(docked, keys, hand):
+    docked.annotator.propagate()
+    hand.wait_until_idle(docked)
+    keys.settle()
+
+
+def told(docked):
+    undo = docked.panels.undo
+    return undo.undo_button.toolTip(), undo.redo_button.toolTip()
+
+
+def test_click_is_taken_from_the_layer_and_put_back_with_its_features(
+    window, docked, qtbot, hand, keys
+):
+    docked.panels.prompts.tools["point"].click()
+    hand.click(window, (15, 20))
+    qtbot.wait(50)
+    hand.press(window, Qt.Key.Key_T)
+    hand.click(window, (40, 40))
+    keys.settle()
+    points = window.layers[POINTS]
+    drawn, features = points.data.copy(), points.features.copy()
+    assert told(docked)[0] == "Undo: add a point"
+
+    keys.undo()
+    assert np.array_equal(points.data, drawn[:1])
+    qtbot.waitUntil(lambda: hand.previewed(window) == {1}, timeout=WAIT)
+    keys.undo()
+    assert not len(points.data)
+    assert told(docked) == ("There is nothing to undo", "Redo: add a point")
+    qtbot.waitUntil(lambda: hand.previewed(window) == set(), timeout=WAIT)
+    keys.redo()
+    keys.redo()
+
+    assert np.array_equal(points.data, drawn)
+    assert points.features.equals(features)
+    assert points.mode == "add"
+
+
+def test_boxes_and_the_objects_begun_for_them_go_together(window, docked, hand, keys):
+    hand.add_boxes(docked, hand.rectangle(10, 20, 50, 60))
+    keys.settle()
+    shapes = hand.add_boxes(docked, hand.rectangle(45, 75, 75, 105))
+    keys.settle()
+    drawn, features = [one.copy() for one in shapes.data], shapes.features.copy()
+    assert list(docked.panels.objects.names()) == [1, 2]
+
+    keys.undo()
+    assert shapes.nshapes == 1
+    assert list(docked.panels.objects.names()) == [1]
+    keys.undo()
+    keys.redo()
+    keys.redo()
+
+    assert all(map(np.array_equal, shapes.data, drawn))
+    assert shapes.features.equals(features)
+    assert list(docked.panels.objects.names()) == [1, 2]
+    assert docked.panels.objects.current() == 2
+
+
+def test_run_is_undone_in_all_frames(window, docked, hand, keys):
+    hand.add_points(docked, [0, 30, 40])
+    propagate(docked, keys, hand)
+    labels = window.layers[LABELS].data
+    found = labels.copy()
+    assert found.any(axis=(1, 2)).all()
+    assert told(docked)[0] == "Undo: propagate object 1 over 8 frames"
+
+    keys.undo()
+    assert not labels.any()
+    assert told(docked) == ("Undo: add a point", "Redo: propagate object 1 over 8 frames")
+    keys.redo()
+
+    assert np.array_equal(labels, found)
+
+
+def test_everything_is_undone_in_the_order_in_which_it_was_done(window, docked, hand, keys):
+    points = hand.add_points(docked, [0, 30, 40])
+    keys.settle()
+    docked.annotator.accept()
+    keys.settle()
+    hand.add_points(docked, [3, 36, 40])
+    propagate(docked, keys, hand)
+    docked.annotator.new_object()
+    keys.settle()
+    hand.add_points(docked, [0, 60, 90])
+    keys.settle()
+    propagate(docked, keys, hand)
+    labels = window.layers[LABELS].data
+    end = labels.copy(), points.data.copy(), points.features.copy()
+
+    seen = []
+    while docked.panels.undo.undo_button.isEnabled():
+        seen.append(told(docked)[0])
+        keys.undo()
+    assert seen == [
+        "Undo: propagate 2 objects over 8 frames",
+        "Undo: add a point",
+        "Undo: add object 2",
+        "Undo: propagate object 1 over 8 frames",
+        "Undo: add a point",
+        "Undo: accept object 1 on frame 0",
+        "Undo: add a point",
+    ]
+    assert not labels.any()
+    assert not len(points.data)
+    assert list(docked.panels.objects.names()) == [1]
+    while docked.panels.undo.redo_button.isEnabled():
+        keys.redo()
+
+    assert np.array_equal(labels, end[0])
+    assert np.array_equal(points.data, end[1])
+    assert points.features.equals(end[2])
+
+
+def test_removed_object_comes_back_with_prompts_row_and_pixels(window, docked, hand, keys):
+    points = hand.add_points(docked, [0, 30, 40])
+    docked.annotator.new_object()
+    hand.add_points(docked, [0, 60, 90])
+    propagate(docked, keys, hand)
+    labels, drawn = window.layers[LABELS].data, points.data.copy()
+    found = labels.copy()
+    docked.panels.objects.make_current(1)
+    docked.panels.objects.remove_button.click()
+    keys.settle()
+    assert set(np.unique(labels)) == {0, 2}
+    assert told(docked)[0] == "Undo: remove object 1"
+
+    keys.undo()
+    assert np.array_equal(labels, found)
+    assert np.array_equal(points.data, drawn)
+    assert docked.panels.objects.names() == {1: "object 1", 2: "object 2"}
+    keys.redo()
+    assert set(np.unique(labels)) == {0, 2}
+    assert len(points.data) == 1
+    keys.undo()
+    assert np.array_equal(labels, found)
+
+
+def test_undo_during_a_run_stops_it_and_then_takes_it_back(window, docked, qtbot, hand, keys, gate):
+    hand.add_points(docked, [0, 30, 40])
+    keys.settle()
+    gate.closes_at = 3
+    docked.annotator.propagate()
+    qtbot.waitUntil(gate.entered.is_set, timeout=WAIT)
+    hand.press(window, Qt.Key.Key_Z, CTRL)
+    assert "Undo once more" in docked.panels.status.label.text()
+    gate.closes_at = None
+    gate.open.set()
+    hand.wait_until_idle(docked)
+    keys.settle()
+    labels = window.layers[LABELS].data
+    assert hand.frames_with_labels(window)[:3] == [0, 1, 2]
+
+    keys.undo()
+    assert not labels.any()
+    assert len(window.layers[POINTS].data) == 1
+
+
+def test_napari_undoes_in_labels_of_the_user(window, docked, hand, keys):
+    hand.add_points(docked, [0, 30, 40])
+    keys.settle()
+    theirs = window.add_labels(np.zeros((8, 96, 128), np.uint8), name="mine")
+    theirs.fill((0, 5, 5), 3)
+    window.layers.selection.active = theirs
+
+    keys.undo()
+
+    assert not theirs.data.any()
+    assert len(window.layers[POINTS].data) == 1
+    keys.redo()
+    assert theirs.data.any()
+
+
+def test_turning_to_3d_stays_naparis(window, docked, hand):
+    hand.press(window, Qt.Key.Key_Y, CTRL)
+
+    assert window.dims.ndisplay == 3
+
+
+def test_strokes_on_our_labels_are_undone_in_their_turn(window, docked, hand, keys):
+    hand.add_points(docked, [0, 30, 40])
+    propagate(docked, keys, hand)
+    layer = window.layers[LABELS]
+    before = layer.data.copy()
+    layer.paint((0, 90, 120), 9)
+    painted = layer.data.copy()
+    hand.add_points(docked, [0, 31, 41])
+    keys.settle()
+    window.layers.selection.active = layer
+
+    keys.undo()
+    assert np.array_equal(layer.data, painted)
+    assert len(window.layers[POINTS].data) == 1
+    keys.undo()
+    assert np.array_equal(layer.data, before)
+    keys.redo()
+    assert np.array_equal(layer.data, painted)
+
+
+def test_name_is_undone(docked, keys):
+    docked.panels.objects.list.item(0).setText("nucleus")
+    keys.settle()
+    assert told(docked)[0] == "Undo: rename object 1 to nucleus"
+
+    keys.undo()
+    assert docked.panels.objects.names() == {1: "object 1"}
+    keys.redo()
+    assert docked.panels.objects.names() == {1: "nucleus"}
+
+
+def test_prompt_layer_that_was_removed_comes_back(window, docked, hand, keys):
+    points = hand.add_points(docked, [0, 30, 40], [0, 31, 41])
+    keys.settle()
+    window.layers.remove(points)
+    keys.settle()
+
+    keys.undo()
+
+    assert points in window.layers
+    assert len(points.data) == 2
+    assert docked.panels.prompts.pickers[Points].layer() is points
+
+
+def test_something_new_leaves_nothing_to_redo(docked, hand, keys):
+    hand.add_points(docked, [0, 30, 40])
+    keys.settle()
+    keys.undo()
+    hand.add_points(docked, [0, 50, 40])
+    keys.settle()
+
+    assert told(docked) == ("Undo: add a point", "There is nothing to redo")
+
+
+def test_undo_without_live_preview(window, docked, hand, keys):
+    docked.panels.prompts.live.setChecked(False)
+    points = hand.add_points(docked, [0, 30, 40])
+    keys.settle()
+    hand.add_points(docked, [0, 31, 41])
+    propagate(docked, keys, hand)
+    found = window.layers[LABELS].data.copy()
+    for _ in range(3):
+        keys.undo()
+    for _ in range(3):
+        keys.redo()
+
+    assert len(points.data) == 2
+    assert np.array_equal(window.layers[LABELS].data, found)
+
+
+def test_keys_are_given_back(window, docked, hand, keys):
+    points = hand.add_points(docked, [0, 30, 40])
+    keys.settle()
+    docked.annotator.shut()
+
+    hand.press(window, Qt.Key.Key_Z, CTRL)
+
+    assert len(points.data) == 1
