@@ -8,7 +8,6 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
-    QGroupBox,
     QVBoxLayout,
     QWidget,
 )
@@ -21,6 +20,7 @@ from napari_sam2._controls.model_picker import ModelPicker
 from napari_sam2._controls.object_list import ObjectList
 from napari_sam2._controls.panels import Panels
 from napari_sam2._controls.prompt_panel import PromptPanel
+from napari_sam2._controls.sections import Sections
 from napari_sam2._controls.status import Status
 from napari_sam2._controls.track_panel import TrackPanel
 
@@ -108,26 +108,20 @@ class AnnotateWidget(QWidget):
         super().closeEvent(event)
 
     def _lay_out(self) -> None:
-        panels, content = self.panels, QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(2, 2, 2, 2)
-        for title, parts in (
-            ("Image", (panels.image, panels.model)),
-            ("Prompts", (panels.prompts,)),
-            ("Objects", (panels.objects,)),
-            ("Track", (panels.track,)),
+        panels, self.sections = self.panels, Sections()
+        # As the hand goes; what begins folded unfolds when there is something in it.
+        for title, part, is_open in (
+            ("Image", panels.image, True),
+            ("Model", panels.model, True),
+            ("Prompts", panels.prompts, True),
+            ("Objects", panels.objects, True),
+            ("Track", panels.track, True),
         ):
-            group = QGroupBox(title)
-            inside = QVBoxLayout(group)
-            for part in parts:
-                inside.addWidget(part)
-            column.addWidget(group)
-        column.addStretch(1)
-        scroll = VerticalScroll(content)
+            self.sections.add(title, part, is_open=is_open)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(VerticalScroll(self.sections), 1)
         layout.addWidget(panels.status)
         for kind in (QComboBox, QAbstractSpinBox):
-            self._letters.watch(*content.findChildren(kind))
+            self._letters.watch(*self.sections.findChildren(kind))
         self._letters.watch(panels.objects.list)
