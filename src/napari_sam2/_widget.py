@@ -17,9 +17,10 @@ from napari_sam2._controls.forms import VerticalScroll
 from napari_sam2._controls.image_picker import ImagePicker
 from napari_sam2._controls.keys import LettersPassThrough
 from napari_sam2._controls.model_picker import ModelPicker
-from napari_sam2._controls.object_list import ObjectList
+from napari_sam2._controls.object_table import ObjectTable
 from napari_sam2._controls.panels import Panels
 from napari_sam2._controls.prompt_panel import PromptPanel
+from napari_sam2._controls.review_panel import ReviewPanel
 from napari_sam2._controls.sections import Sections
 from napari_sam2._controls.status import Status
 from napari_sam2._controls.track_panel import TrackPanel
@@ -64,13 +65,15 @@ class AnnotateWidget(QWidget):
             image=ImagePicker(viewer),
             model=ModelPicker(model),
             prompts=PromptPanel(viewer),
-            objects=ObjectList(),
+            objects=ObjectTable(),
             track=TrackPanel(),
+            review=ReviewPanel(),
             status=Status(),
         )
         self._letters = LettersPassThrough(self)
         self._lay_out()
         self.annotator = Annotator(viewer, self.panels, self)
+        self.annotator.reviewer.something_found.connect(self.sections["Review"].offer)
         # Called while the widget is being deleted, which a bound method would not be.
         shut = self.annotator.shut
         self.destroyed.connect(lambda: shut())
@@ -116,6 +119,7 @@ class AnnotateWidget(QWidget):
             ("Prompts", panels.prompts, True),
             ("Objects", panels.objects, True),
             ("Track", panels.track, True),
+            ("Review", panels.review, False),
         ):
             self.sections.add(title, part, is_open=is_open)
         layout = QVBoxLayout(self)
@@ -124,4 +128,4 @@ class AnnotateWidget(QWidget):
         layout.addWidget(panels.status)
         for kind in (QComboBox, QAbstractSpinBox):
             self._letters.watch(*self.sections.findChildren(kind))
-        self._letters.watch(panels.objects.list)
+        self._letters.watch(panels.objects.table)

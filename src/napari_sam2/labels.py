@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from napari_sam2.earlier import EarlierLabels
 from napari_sam2.prompts import MaskPrompt
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ class StackLabels:
         else:
             _check(array, source.label_shape)
         self.array = array
+        self.earlier = EarlierLabels()
 
     @property
     def largest_id(self) -> int:
@@ -53,6 +55,10 @@ class StackLabels:
         """Read through all frames for the highest id in use."""
         frames = (self._source.index(frame) for frame in range(self._source.n_frames))
         return max(int(np.max(self.array[index])) for index in frames)
+
+    def before(self, frame: int) -> np.ndarray:
+        """Give a frame as it was when `earlier` was last begun; (H, W)."""
+        return self.earlier.restore(frame, np.asarray(self.array[self._source.index(frame)]))
 
     def mask(self, frame: int, object_id: int) -> np.ndarray:
         """Give one object on a frame; bool, (H, W)."""
@@ -78,12 +84,14 @@ class StackLabels:
             Where they are now; other ids in it are not written. None takes them away.
         """
         index = self._source.index(frame)
-        plane = np.array(self.array[index])
+        before = np.asarray(self.array[index])
+        plane = before.copy()
         wanted = np.array(sorted(ids), dtype=plane.dtype)
         plane[np.isin(plane, wanted)] = 0
         if found is not None:
             free = (plane == 0) & np.isin(found, wanted)
             plane[free] = found[free]
+        self.earlier.note(frame, before, plane)
         self.array[index] = plane
 
 

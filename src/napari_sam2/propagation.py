@@ -82,6 +82,8 @@ class Run:
 
     def steps(self, plan: Plan) -> Generator[FrameMasks, None, None]:
         """Go through a plan; each step is written when it is given."""
+        with self._work.lock:
+            self._work.labels.earlier.begin()
         for part in plan:
             if isinstance(part, Answering):
                 yield from self._answer(part)

@@ -9,12 +9,15 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2._controls.adoption import Parts, show_session
+from napari_sam2._controls.before import Before
 from napari_sam2._controls.bench import Bench, Refused, Task
 from napari_sam2._controls.drawing import leave_out_strays
 from napari_sam2._controls.follower import Follower
 from napari_sam2._controls.keys import Keys
+from napari_sam2._controls.object_links import ObjectLinks
 from napari_sam2._controls.prompt_layers import PromptLayers
 from napari_sam2._controls.results import Results
+from napari_sam2._controls.reviewer import Reviewer
 from napari_sam2._controls.status import explain
 from napari_sam2._layers import read_prompts
 from napari_sam2._worker import Call, Job, Queue
@@ -28,6 +31,7 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import Candidates
     from napari_sam2.session import Session
 
+LOADING = "Loading the model …"
 DEBOUNCE_MS = 100  #: a preview waits until the hand has rested this long
 
 
@@ -62,6 +66,9 @@ class Annotator(QObject):
         self.layers = PromptLayers(viewer, panels.prompts.pickers, self)
         self.results = Results(viewer, self.layers, self)
         self.follower = Follower(viewer, panels, self._bench, self.results)
+        self.links = ObjectLinks(viewer, panels.objects, self.layers, self.results, self)
+        self.reviewer = Reviewer(viewer, panels, self._bench, self.follower, self._read, self)
+        self.before = Before(viewer, panels, self._bench, self.results, self)
         self._edited = QTimer(self)
         self._edited.setSingleShot(True)
         self._edited.setInterval(DEBOUNCE_MS)
@@ -155,6 +162,9 @@ class Annotator(QObject):
         self._previews.cancel()
         self._edits.cancel()
         self.follower.shut()
+        self.reviewer.shut()
+        self.before.shut()
+        self.links.close()
         self.keys.give_back()
         self._viewer.layers.events.removed.disconnect(self._let_go)
         self.layers.close()
@@ -176,6 +186,7 @@ class Annotator(QObject):
             return None
         reading = leave_out_strays(stack, reading)
         self._panels.objects.include(reading.prompts)
+        self._panels.objects.model.show_prompts(reading.prompts)
         self._panels.status.note("; ".join(reading.notices))
         task = Task(
             stack=stack,
@@ -202,20 +213,24 @@ class Annotator(QObject):
                 )
             return
         if not self._bench.is_loaded(task.model):
-            self._panels.status.say("Loading the model …")
+            self._panels.status.say(LOADING)
         self._previews.start(
             Call(
                 partial(self._bench.segment, task, again=again),
                 on_step=partial(self._show_candidates, task),
                 on_error=self._fail_preview,
+                on_done=self._end_preview,
             )
         )
 
     def _preview_live(self) -> None:
         if self.layers.is_drawing:
             self._edited.start()
-        elif self._panels.prompts.live.isChecked() and self._panels.image.image() is not None:
-            self._preview()
+        elif self._panels.image.image() is not None:
+            if self._panels.prompts.live.isChecked():
+                self._preview()
+            else:
+                self._read()  # the table counts prompts
 
     def _edit(self, stack: Stack, steps: Any) -> None:
         show = partial(self._show_written, stack)
@@ -235,10 +250,19 @@ class Annotator(QObject):
 
     def _tell_quality(self, task: Task, candidates: Candidates) -> None:
         best, count = candidates.best, len(candidates.masks)
+        self._panels.objects.model.show_scores({best.object_id: best.iou})
+        now = task.stack.current_frame(self._viewer.dims)
+        # An answer that comes late, or is another object's, is not what the eye is on.
+        if (best.object_id, candidates.frame) != (self._panels.objects.current(), now):
+            return
         self._panels.status.say(
             f"{task.names[best.object_id]}, frame {candidates.frame}: predicted IoU {best.iou:.2f}"
             + (f", the best of {count} candidates" if count > 1 else "")
         )
+
+    def _end_preview(self) -> None:
+        if self._panels.status.label.text() == LOADING:  # no answer was about the current object
+            self._panels.status.say("")
 
     def _show_written(self, stack: Stack, step: Written) -> None:
         self.results.show_labels(stack, step.labels)
@@ -249,11 +273,12 @@ class Annotator(QObject):
         else:
             self._panels.status.fail(error)
 
-    def _remove_object(self, object_id: int) -> None:
-        self.results.forget(object_id)
+    def _remove_objects(self, object_ids: tuple[int, ...]) -> None:
+        self.results.forget(*object_ids)
         if self._panels.image.image() is None:
             return
-        self.layers.remove(self._panels.image.stack(), object_id)
+        for object_id in object_ids:
+            self.layers.remove(self._panels.image.stack(), object_id)
         task = self._read()
         if task is not None:
             self._edit(task.stack, partial(self._bench.synchronise, task))
@@ -302,9 +327,10 @@ class Annotator(QObject):
         self.layers.click_without_box.connect(self._explain_boxes)
         self.layers.object_picked.connect(panels.objects.make_current)
         self.layers.tool_changed.connect(panels.prompts.show_tool)
+        self.results.changed.connect(self.reviewer.refresh)
         self.results.labels_shown.connect(self._show_labels_colors)
         panels.objects.current_changed.connect(self._set_next)
-        panels.objects.removed.connect(self._remove_object)
+        panels.objects.removed.connect(self._remove_objects)
         panels.image.changed.connect(self._change_image)
         panels.model.changed.connect(self._change_model)
         panels.prompts.tool_taken.connect(self._take_tool)

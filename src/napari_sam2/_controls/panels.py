@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_sam2._controls.image_picker import ImagePicker
     from napari_sam2._controls.model_picker import ModelPicker
-    from napari_sam2._controls.object_list import ObjectList
+    from napari_sam2._controls.object_table import ObjectTable
     from napari_sam2._controls.prompt_panel import PromptPanel
+    from napari_sam2._controls.review_panel import ReviewPanel
     from napari_sam2._controls.status import Status
     from napari_sam2._controls.track_panel import TrackPanel
 
@@ -21,6 +22,7 @@ class Panels:
     image: ImagePicker
     model: ModelPicker
     prompts: PromptPanel
-    objects: ObjectList
+    objects: ObjectTable
     track: TrackPanel
+    review: ReviewPanel
     status: Status

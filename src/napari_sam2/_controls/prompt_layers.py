@@ -82,6 +82,15 @@ class PromptLayers(QObject):
         active = self._viewer.layers.selection.active
         return self._drawn_on is not None and self._drawn_on is active
 
+    @property
+    def has_tool(self) -> bool:
+        """Whether a tool is in the hand."""
+        active = self._viewer.layers.selection.active
+        return any(
+            active is not None and active is self._followed[kind] and active.mode == mode
+            for kind, mode in TOOLS.values()
+        )
+
     def layers(self) -> list[Points | Shapes]:
         """Give the layers that are there."""
         return [layer for layer in self._followed.values() if layer is not None]
