@@ -161,10 +161,8 @@ class Annotator(QObject):
         self._is_open = False
         self._previews.cancel()
         self._edits.cancel()
-        self.follower.shut()
-        self.reviewer.shut()
-        self.before.shut()
-        self.links.close()
+        for part in (self.follower, self.reviewer, self.before, self.links):
+            part.shut()
         self.keys.give_back()
         self._viewer.layers.events.removed.disconnect(self._let_go)
         self.layers.close()
@@ -277,8 +275,7 @@ class Annotator(QObject):
         self.results.forget(*object_ids)
         if self._panels.image.image() is None:
             return
-        for object_id in object_ids:
-            self.layers.remove(self._panels.image.stack(), object_id)
+        self.layers.remove_objects(object_ids)
         task = self._read()
         if task is not None:
             self._edit(task.stack, partial(self._bench.synchronise, task))
@@ -318,9 +315,6 @@ class Annotator(QObject):
             steps = partial(self._bench.let_go, event.value)
             self._edits.add(Call(steps, on_step=_ignore, on_error=self._panels.status.fail))
 
-    def _show_labels_colors(self, layer: Any) -> None:
-        self._panels.objects.use_colors(layer.colormap.map)
-
     def _connect(self) -> None:
         panels = self._panels
         self.layers.edited.connect(self._edited.start)
@@ -328,7 +322,6 @@ class Annotator(QObject):
         self.layers.object_picked.connect(panels.objects.make_current)
         self.layers.tool_changed.connect(panels.prompts.show_tool)
         self.results.changed.connect(self.reviewer.refresh)
-        self.results.labels_shown.connect(self._show_labels_colors)
         panels.objects.current_changed.connect(self._set_next)
         panels.objects.removed.connect(self._remove_objects)
         panels.image.changed.connect(self._change_image)

@@ -49,7 +49,7 @@ class ObjectLinks(QObject):
         prompts.edited.connect(self._notice_prompts)
         viewer.layers.events.inserted.connect(self._notice_layer)
 
-    def close(self) -> None:
+    def shut(self) -> None:
         """Let go of all layers, as they were."""
         self._viewer.layers.events.inserted.disconnect(self._notice_layer)
         self._hide(frozenset())
@@ -62,6 +62,7 @@ class ObjectLinks(QObject):
             layer.events.selected_label.connect(self._pick)
             self._select()
             self._hide(self._hidden, again=True)
+        self._objects.use_colors(layer.colormap.map)
 
     def _unfollow(self) -> None:
         if self._labels is not None:

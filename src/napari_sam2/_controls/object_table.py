@@ -213,6 +213,10 @@ def _new_view(model: ObjectModel) -> QTableView:
         rows.setSectionResizeMode(QHeaderView.ResizeMode.Fixed)
         rows.setDefaultSectionSize(ROW_HEIGHT)
         columns.setHighlightSections(False)
+        # Of the theme's own colours; the style's are not.
+        columns.setStyleSheet(
+            "QHeaderView::section { border: none; padding: 2px; background: transparent; }"
+        )
         columns.setMinimumSectionSize(20)
         for column in Column:
             fixed = column in WIDTHS

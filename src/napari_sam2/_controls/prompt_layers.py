@@ -19,7 +19,7 @@ from napari_sam2._layers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from napari.components import ViewerModel
 
@@ -172,6 +172,16 @@ class PromptLayers(QObject):
             found = prompts_of(stack, self._viewer.dims, layer, object_id, frame)
             if found:
                 layer.selected_data = set(found)
+                layer.remove_selected()
+
+    def remove_objects(self, object_ids: Collection[int]) -> None:
+        """Remove all prompts of some objects, and those of no one by name."""
+        gone = set(object_ids)
+        for layer in self.layers():
+            owners = column(layer, OBJECT, min(gone))
+            found = {index for index, owner in enumerate(owners) if owner in gone}
+            if found:
+                layer.selected_data = found
                 layer.remove_selected()
 
     def close(self) -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 LEFT, RIGHT, TOP, BOTTOM = 34, 8, 8, 18  #: pixels around the lines
 REACH = 16  #: pixels; a line farther from the mouse than this is not meant
 MOST_MARKS = 400  #: with more, only those of the current object are drawn
+MOST_SMOOTH = 20  #: with more curves, only the current one is smoothed, for speed
 DOT = 2.6  #: radius, in pixels
 
 
@@ -187,8 +188,9 @@ class QualityPlot(QWidget):
             is_current = curve.object_id == self._current
             color = QColor(curve.color)
             color.setAlphaF(1.0 if is_current else 0.6)
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing, is_current)
-            painter.setPen(QPen(color, 2.0 if is_current else 1.0))
+            smooth = is_current or len(self._curves) <= MOST_SMOOTH
+            painter.setRenderHint(QPainter.RenderHint.Antialiasing, smooth)
+            painter.setPen(QPen(color, 2.0 if is_current else 1.2 if smooth else 1.0))
             for part in self._lines(curve):
                 painter.drawPolyline(part)
             if is_current or n_marks <= MOST_MARKS:
