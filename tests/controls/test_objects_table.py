@@ -84,7 +84,7 @@ def test_name_is_edited_in_place(dock, qtbot):
     editor.setText("mother")
     qtbot.keyClick(editor, Qt.Key.Key_Return)
 
-    assert dock.panels.objects.names() == {1: "mother"}
+    qtbot.waitUntil(lambda: dock.panels.objects.names() == {1: "mother"}, timeout=WAIT)
 
 
 def test_empty_name_changes_nothing(dock):

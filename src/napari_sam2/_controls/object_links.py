@@ -88,7 +88,7 @@ class ObjectLinks(QObject):
     def _notice_prompts(self) -> None:
         """Show what is being prompted; what was drawn on a hidden object stays hidden else."""
         current = self._objects.current()
-        if current in self._hidden and self._prompts.has_tool:
+        if current in self._hidden and self._prompts.tool:
             self._objects.model.set_visible([current], visible=True)
         elif self._hidden:
             self._hide(self._hidden, again=True)

@@ -83,13 +83,13 @@ class PromptLayers(QObject):
         return self._drawn_on is not None and self._drawn_on is active
 
     @property
-    def has_tool(self) -> bool:
-        """Whether a tool is in the hand."""
+    def tool(self) -> str:
+        """The tool in the hand: one of `TOOLS`, or empty."""
         active = self._viewer.layers.selection.active
-        return any(
-            active is not None and active is self._followed[kind] and active.mode == mode
-            for kind, mode in TOOLS.values()
-        )
+        for tool, (kind, mode) in TOOLS.items():
+            if active is not None and active is self._followed[kind] and active.mode == mode:
+                return tool
+        return ""
 
     def layers(self) -> list[Points | Shapes]:
         """Give the layers that are there."""
@@ -273,12 +273,7 @@ class PromptLayers(QObject):
             self.edited.emit()
 
     def _tell_tool(self, event: Any = None) -> None:
-        active = self._viewer.layers.selection.active
-        for tool, (kind, mode) in TOOLS.items():
-            if active is not None and active is self._followed[kind] and active.mode == mode:
-                self.tool_changed.emit(tool)
-                return
-        self.tool_changed.emit("")
+        self.tool_changed.emit(self.tool)
 
 
 def _add_drawings(layer: Points | Shapes, drawings: Sequence[Drawing]) -> None:

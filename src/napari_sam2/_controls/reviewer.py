@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -59,6 +60,7 @@ class Reviewer(QObject):
         self._follower, self._read = follower, read
         self._summary = Summary()
         self._reading, self._edits = Job(), Queue()
+        self._asked = 0.0  #: when
         self._is_stale = False  #: whether something changed since the summary was asked for
         self._seen: set[tuple[int, int, float]] = set()  #: worst frames that were gone to
         self._timer = QTimer(self)
@@ -141,6 +143,7 @@ class Reviewer(QObject):
             return
         stack = self._panels.image.stack()
         self._is_stale = False
+        self._asked = monotonic()
         self._reading.start(
             Call(
                 partial(self._bench.look, stack, summarise),
@@ -151,6 +154,9 @@ class Reviewer(QObject):
         )
 
     def _end_reading(self) -> None:
+        # Thousands of objects take long to sum up: that is not to slow down what finds them.
+        took = 1000 * (monotonic() - self._asked)
+        self._timer.setInterval(min(max(REFRESH_MS, round(4 * took)), 10 * REFRESH_MS))
         if self._is_stale:
             self.refresh()
 

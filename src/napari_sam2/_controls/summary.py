@@ -48,7 +48,7 @@ def summarise(session: Session) -> Summary:
     return Summary(
         n_frames=session.n_frames,
         rows={int(i): part for i, part in zip(ids, parts, strict=True) if int(i) in known},
-        worst=session.quality.worst(n=N_WORST),
+        worst=session.quality.rank(rows, N_WORST),
         prompted={i: tuple(sorted(one.prompts)) for i, one in known.items()},
         locked={i: tuple(sorted(one.locked)) for i, one in known.items()},
     )
