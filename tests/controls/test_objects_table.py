@@ -7,6 +7,7 @@ import time
 import numpy as np
 import pytest
 from napari.layers import Points
+from napari.utils.colormaps import label_colormap
 from qtpy.QtCore import QModelIndex, Qt
 from qtpy.QtWidgets import QLineEdit
 
@@ -160,6 +161,17 @@ def test_eye_shows_what_it_hid_in_the_same_colours(two, viewer, qtbot):
 
     assert labels.colormap is colormap
     assert (viewer.layers["SAM 2 shapes"].edge_color[:, 3] == 1).all()
+
+
+def test_shuffled_colours_reach_the_table_and_hide_what_was_hidden(two, viewer, qtbot):
+    labels, model = viewer.layers[LABELS], two.panels.objects.model
+    click(two, qtbot, 1, Column.VISIBLE)
+
+    labels.colormap = label_colormap(49, seed=0.3)
+
+    assert labels.colormap.map(1)[3] == 0
+    np.testing.assert_allclose(model.color(2).getRgbF(), labels.colormap.map(2), atol=0.01)
+    np.testing.assert_allclose(labels.colormap.map(2), label_colormap(49, seed=0.3).map(2))
 
 
 def test_hidden_object_that_is_prompted_is_shown_again(two, viewer, hand, qtbot):

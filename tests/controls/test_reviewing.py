@@ -33,6 +33,7 @@ def plot(qtbot) -> QualityPlot:
     plot = QualityPlot()
     qtbot.addWidget(plot)
     plot.resize(300, 140)
+    plot.show_current(1)
     plot.show()
     return plot
 
@@ -66,7 +67,6 @@ def has_color(plot, color, around) -> bool:
 
 def test_curve_is_drawn_in_its_colour_where_its_values_are(plot):
     plot.show_curves([curve(1), curve(2, (0.1, 0.9, 0.1))], 3, (0, 1))
-    plot.show_current(1)
 
     place = QPoint(round(plot.x_of(1)), round(plot.y_of(0.2)))
     assert has_color(plot, "#ff0000", place)

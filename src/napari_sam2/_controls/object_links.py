@@ -60,6 +60,7 @@ class ObjectLinks(QObject):
             self._unfollow()
             self._labels = layer
             layer.events.selected_label.connect(self._pick)
+            layer.events.colormap.connect(self._recolor)
             self._select()
             self._hide(self._hidden, again=True)
         self._objects.use_colors(layer.colormap.map)
@@ -67,6 +68,7 @@ class ObjectLinks(QObject):
     def _unfollow(self) -> None:
         if self._labels is not None:
             self._labels.events.selected_label.disconnect(self._pick)
+            self._labels.events.colormap.disconnect(self._recolor)
             self._labels = None
 
     def _select(self, object_id: int = 0) -> None:
@@ -77,6 +79,16 @@ class ObjectLinks(QObject):
     def _pick(self, event: Any = None) -> None:
         if self._labels is not None:
             self._objects.make_current(int(self._labels.selected_label))
+
+    def _recolor(self, event: Any = None) -> None:
+        """Follow colours that the user has chosen or shuffled."""
+        if self._labels is None:
+            return
+        if self._hidden and not isinstance(self._labels.colormap, DirectLabelColormap):
+            self._color(self._labels)  # and this is called again
+            return
+        self._objects.use_colors(self._labels.colormap.map)
+        self._results.changed.emit()
 
     def _show_all(self) -> None:
         self._hide(self._objects.hidden())
