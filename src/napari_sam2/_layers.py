@@ -260,12 +260,17 @@ def new_preview(stack: Stack, name: str) -> Labels:
 
 def write_preview(layer: Labels, stack: Stack, masks: FrameMasks) -> None:
     """Put masks into a layer of one frame, and the layer where the frame is."""
+    write_frame(layer, stack, masks.frame, masks.labels(PREVIEW_DTYPE))
+
+
+def write_frame(layer: Labels, stack: Stack, frame: int, labels: np.ndarray) -> None:
+    """Put labels (H, W) into a layer of one frame, and the layer where the frame is."""
     image = stack.image
     origin = np.zeros(image.ndim)
     for axis, position in stack.held.items():
         origin[axis] = position
     if stack.axis is not None:
-        origin[stack.axis] = masks.frame
+        origin[stack.axis] = frame
     place = Affine(
         scale=image.scale,
         translate=image.translate,
@@ -273,7 +278,7 @@ def write_preview(layer: Labels, stack: Stack, masks: FrameMasks) -> None:
         shear=image.shear,
         ndim=image.ndim,
     )
-    layer.data = masks.labels(PREVIEW_DTYPE).reshape(layer.data.shape)
+    layer.data = labels.astype(PREVIEW_DTYPE).reshape(layer.data.shape)
     layer.translate = place(origin)
 
 

@@ -8,7 +8,6 @@ from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import (
     QAbstractSpinBox,
     QComboBox,
-    QGroupBox,
     QVBoxLayout,
     QWidget,
 )
@@ -18,10 +17,12 @@ from napari_sam2._controls.forms import VerticalScroll
 from napari_sam2._controls.image_picker import ImagePicker
 from napari_sam2._controls.keys import LettersPassThrough
 from napari_sam2._controls.model_picker import ModelPicker
-from napari_sam2._controls.object_list import ObjectList
+from napari_sam2._controls.object_table import ObjectTable
 from napari_sam2._controls.overlap_box import OverlapBox
 from napari_sam2._controls.panels import Panels
 from napari_sam2._controls.prompt_panel import PromptPanel
+from napari_sam2._controls.review_panel import ReviewPanel
+from napari_sam2._controls.sections import Sections
 from napari_sam2._controls.status import Status
 from napari_sam2._controls.track_panel import TrackPanel
 from napari_sam2._controls.undo_bar import UndoBar
@@ -66,15 +67,17 @@ class AnnotateWidget(QWidget):
             image=ImagePicker(viewer),
             model=ModelPicker(model),
             prompts=PromptPanel(viewer),
-            objects=ObjectList(),
+            objects=ObjectTable(),
             overlap=OverlapBox(),
             track=TrackPanel(),
+            review=ReviewPanel(),
             undo=UndoBar(),
             status=Status(),
         )
         self._letters = LettersPassThrough(self)
         self._lay_out()
         self.annotator = Annotator(viewer, self.panels, self)
+        self.annotator.reviewer.something_found.connect(self.sections["Review"].offer)
         # Called while the widget is being deleted, which a bound method would not be.
         shut = self.annotator.shut
         self.destroyed.connect(lambda: shut())
@@ -112,27 +115,22 @@ class AnnotateWidget(QWidget):
         super().closeEvent(event)
 
     def _lay_out(self) -> None:
-        panels, content = self.panels, QWidget()
-        column = QVBoxLayout(content)
-        column.setContentsMargins(2, 2, 2, 2)
-        for title, parts in (
-            ("Image", (panels.image, panels.model)),
-            ("Prompts", (panels.prompts,)),
-            ("Objects", (panels.objects, panels.overlap)),
-            ("Track", (panels.track,)),
+        panels, self.sections = self.panels, Sections()
+        # As the hand goes; what begins folded unfolds when there is something in it.
+        for title, parts, is_open in (
+            ("Image", (panels.image,), True),
+            ("Model", (panels.model,), True),
+            ("Prompts", (panels.prompts,), True),
+            ("Objects", (panels.objects, panels.overlap), True),
+            ("Track", (panels.track,), True),
+            ("Review", (panels.review,), False),
         ):
-            group = QGroupBox(title)
-            inside = QVBoxLayout(group)
-            for part in parts:
-                inside.addWidget(part)
-            column.addWidget(group)
-        column.addStretch(1)
-        scroll = VerticalScroll(content)
+            self.sections.add(title, *parts, is_open=is_open)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
-        layout.addWidget(scroll, 1)
+        layout.addWidget(VerticalScroll(self.sections), 1)
         layout.addWidget(panels.undo)
         layout.addWidget(panels.status)
         for kind in (QComboBox, QAbstractSpinBox):
-            self._letters.watch(*content.findChildren(kind))
-        self._letters.watch(panels.objects.list)
+            self._letters.watch(*self.sections.findChildren(kind))
+        self._letters.watch(panels.objects.table)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
+from napari_sam2.earlier import EarlierLabels
 from napari_sam2.prompts import MaskPrompt, bounding_box
 
 if TYPE_CHECKING:
@@ -45,6 +46,7 @@ class StackLabels:
         else:
             _check(array, source.label_shape)
         self.array = array
+        self.earlier = EarlierLabels()
 
     @property
     def largest_id(self) -> int:
@@ -55,6 +57,10 @@ class StackLabels:
         """Read through all frames for the highest id in use."""
         frames = (self._source.index(frame) for frame in range(self._source.n_frames))
         return max(int(np.max(self.array[index])) for index in frames)
+
+    def before(self, frame: int) -> np.ndarray:
+        """Give a frame as it was when `earlier` was last begun; (H, W)."""
+        return self.earlier.restore(frame, np.asarray(self.array[self._source.index(frame)]))
 
     def mask(self, frame: int, object_id: int) -> np.ndarray:
         """Give one object on a frame; bool, (H, W)."""
@@ -75,7 +81,9 @@ class StackLabels:
 
     def put_plane(self, frame: int, plane: np.ndarray) -> None:
         """Replace the labels of a frame, (H, W)."""
-        self.array[self._source.index(frame)] = plane
+        index = self._source.index(frame)
+        self.earlier.note(frame, np.asarray(self.array[index]), plane)
+        self.array[index] = plane
 
 
 @dataclass(frozen=True, slots=True)

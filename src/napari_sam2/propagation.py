@@ -92,6 +92,8 @@ class Run:
         Ends where something is undone meanwhile.
         """
         self._diary.begin(plan)
+        with self._work.lock:
+            self._work.labels.earlier.begin()
         for part in plan:
             if isinstance(part, Answering):
                 yield from self._answer(part)

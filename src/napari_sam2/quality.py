@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Collection, Iterator
+    from collections.abc import Callable, Collection, Iterable, Iterator
 
     from napari_sam2.prompts import FrameMasks, ObjectMask
 
@@ -144,8 +144,12 @@ class QualityTable:
         np.ndarray, shape (n,), structured
             Most doubt first; of equals, the lower object and frame.
         """
-        rows = self.rows(object_id)
-        ranked = rows[np.argsort(-rows["doubt"], kind="stable")]
+        return self.rank(self.rows(object_id), n)
+
+    def rank(self, rows: np.ndarray, n: int) -> np.ndarray:
+        """Give the rows to look at first, as `worst` does, of some that are at hand already."""
+        order = np.argsort(-rows["doubt"], kind="stable")
+        ranked = (rows[place] for place in order)
         return np.array(list(_first(ranked, n, self._is_accepted)), dtype=TABLE)
 
     def page(self, object_id: int, number: int) -> np.ndarray | None:
@@ -233,7 +237,7 @@ def _judge(rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _first(
-    ranked: np.ndarray, n: int, is_accepted: Callable[[int, int], bool] | None
+    ranked: Iterable[np.void], n: int, is_accepted: Callable[[int, int], bool] | None
 ) -> Iterator[np.void]:
     for row in ranked:
         if n <= 0:

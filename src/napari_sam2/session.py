@@ -314,6 +314,19 @@ class Session(Annotations):
         with self._work.lock:
             return self._work.add_masks([masks[number] for number in sorted(masks)])
 
+    def labels_before(self, frame: int) -> np.ndarray:
+        """Give the labels of a frame as they were before the last `propagate` or `correct`.
+
+        Only what was changed is kept, up to 256 MiB; beyond, the frames that were changed first
+        are given as they are now.
+
+        Returns
+        -------
+        np.ndarray, shape (H, W), integers
+        """
+        with self._work.lock:
+            return self._work.labels.before(frame)
+
     def take_over(self, earlier: Session) -> None:
         """Go on with the objects of a session of the same data, and what was found of them.
 

@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from napari.components import ViewerModel
 from napari.layers import Labels, Points, Shapes
+from qtpy.QtCore import Qt
 
+from napari_sam2._controls.object_model import Column
 from napari_sam2._widget import AnnotateWidget
 from napari_sam2.cli.demo import show
 from napari_sam2.predictors.frames import View
@@ -69,7 +71,8 @@ def test_objects_are_listed_by_name_and_colour(adopted, session):
     labels, objects = layer_of(adopted, Labels), adopted.panels.objects
 
     assert objects.names() == {1: "nucleus A", 5: "nucleus B"}
-    shown = objects.list.item(1).icon().pixmap(14).toImage().pixelColor(7, 7).getRgbF()
+    icon = objects.model.index(1, Column.NAME).data(Qt.ItemDataRole.DecorationRole)
+    shown = icon.pixmap(14).toImage().pixelColor(7, 7).getRgbF()
     np.testing.assert_allclose(shown, labels.colormap.map(5), atol=0.01)
     assert adopted.annotator.new_object() is None
     assert objects.current() == 6

@@ -358,5 +358,6 @@ def test_current_object_stands_out_in_the_list(dock):
     dock.annotator.new_object()
     dock.panels.objects.make_current(2)
 
-    items = [dock.panels.objects.list.item(row) for row in range(3)]
-    assert [item.font().bold() for item in items] == [False, True, False]
+    model = dock.panels.objects.model
+    fonts = [model.index(row, 1).data(Qt.ItemDataRole.FontRole) for row in range(3)]
+    assert [font.bold() for font in fonts] == [False, True, False]

@@ -7,6 +7,8 @@ import pytest
 from napari.layers import Points
 from qtpy.QtCore import Qt
 
+from napari_sam2._controls.object_model import Column
+
 POINTS, SHAPES, LABELS = "SAM 2 points", "SAM 2 shapes", "SAM 2 labels"
 WAIT = 10_000  #: ms, for what a worker does
 CTRL = Qt.KeyboardModifier.ControlModifier
@@ -240,7 +242,8 @@ def test_strokes_on_our_labels_are_undone_in_their_turn(window, docked, hand, ke
 
 
 def test_name_is_undone(docked, keys):
-    docked.panels.objects.list.item(0).setText("nucleus")
+    model = docked.panels.objects.model
+    model.setData(model.index(0, Column.NAME), "nucleus")
     keys.settle()
     assert told(docked)[0] == "Undo: rename object 1 to nucleus"
 

@@ -9,13 +9,16 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2._controls.adoption import Parts, show_session
+from napari_sam2._controls.before import Before
 from napari_sam2._controls.bench import Bench, Refused, Task
 from napari_sam2._controls.drawing import leave_out_strays
 from napari_sam2._controls.follower import Follower
 from napari_sam2._controls.keys import Keys
+from napari_sam2._controls.object_links import ObjectLinks
 from napari_sam2._controls.overlap_box import OverlapChooser
 from napari_sam2._controls.prompt_layers import PromptLayers
 from napari_sam2._controls.results import Results
+from napari_sam2._controls.reviewer import Reviewer
 from napari_sam2._controls.status import explain
 from napari_sam2._controls.timeline import Timeline
 from napari_sam2._layers import read_prompts
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import Candidates
     from napari_sam2.session import Session
 
+LOADING = "Loading the model …"
 DEBOUNCE_MS = 100  #: a preview waits until the hand has rested this long
 
 
@@ -67,6 +71,9 @@ class Annotator(QObject):
         parts = Parts(viewer, panels, self.layers, self.results)
         self.overlaps = OverlapChooser(parts, self._bench, self._edits, self._read)
         self.timeline = Timeline(parts, self._bench, self.follower, self._edits, self._read)
+        self.links = ObjectLinks(viewer, panels.objects, self.layers, self.results, self)
+        self.reviewer = Reviewer(viewer, panels, self._bench, self.follower, self._read, self)
+        self.before = Before(viewer, panels, self._bench, self.results, self)
         self._edited = QTimer(self)
         self._edited.setSingleShot(True)
         self._edited.setInterval(DEBOUNCE_MS)
@@ -161,7 +168,8 @@ class Annotator(QObject):
         self._is_open = False
         self._previews.cancel()
         self._edits.cancel()
-        self.follower.shut()
+        for part in (self.follower, self.reviewer, self.before, self.links):
+            part.shut()
         self.keys.give_back()
         self.timeline.close()
         self._viewer.layers.events.removed.disconnect(self._let_go)
@@ -186,6 +194,7 @@ class Annotator(QObject):
         reading = leave_out_strays(stack, reading)
         self._panels.objects.include(reading.prompts)
         self.timeline.amend()
+        self._panels.objects.model.show_prompts(reading.prompts)
         self._panels.status.note("; ".join(reading.notices))
         task = Task(
             stack=stack,
@@ -212,20 +221,24 @@ class Annotator(QObject):
                 )
             return
         if not self._bench.is_loaded(task.model):
-            self._panels.status.say("Loading the model …")
+            self._panels.status.say(LOADING)
         self._previews.start(
             Call(
                 partial(self._bench.segment, task, again=again),
                 on_step=partial(self._show_candidates, task),
                 on_error=self._fail_preview,
+                on_done=self._end_preview,
             )
         )
 
     def _preview_live(self) -> None:
         if self.layers.is_drawing or self._edits.is_running:
             self._edited.start()
-        elif self._panels.prompts.live.isChecked() and self._panels.image.image() is not None:
-            self._preview()
+        elif self._panels.image.image() is not None:
+            if self._panels.prompts.live.isChecked():
+                self._preview()
+            else:
+                self._read()  # the table counts prompts
 
     def _edit(self, stack: Stack, steps: Any) -> None:
         show = partial(self._show_written, stack)
@@ -245,10 +258,19 @@ class Annotator(QObject):
 
     def _tell_quality(self, task: Task, candidates: Candidates) -> None:
         best, count = candidates.best, len(candidates.masks)
+        self._panels.objects.model.show_scores({best.object_id: best.iou})
+        now = task.stack.current_frame(self._viewer.dims)
+        # An answer that comes late, or is another object's, is not what the eye is on.
+        if (best.object_id, candidates.frame) != (self._panels.objects.current(), now):
+            return
         self._panels.status.say(
             f"{task.names[best.object_id]}, frame {candidates.frame}: predicted IoU {best.iou:.2f}"
             + (f", the best of {count} candidates" if count > 1 else "")
         )
+
+    def _end_preview(self) -> None:
+        if self._panels.status.label.text() == LOADING:  # no answer was about the current object
+            self._panels.status.say("")
 
     def _show_written(self, stack: Stack, step: Written) -> None:
         self.results.show_labels(stack, step.labels)
@@ -259,11 +281,11 @@ class Annotator(QObject):
         else:
             self._panels.status.fail(error)
 
-    def _remove_object(self, object_id: int) -> None:
-        self.results.forget(object_id)
+    def _remove_objects(self, object_ids: tuple[int, ...]) -> None:
+        self.results.forget(*object_ids)
         if self._panels.image.image() is None:
             return
-        self.layers.remove(self._panels.image.stack(), object_id)
+        self.layers.remove_objects(object_ids)
         task = self._read()
         if task is not None:
             self._edit(task.stack, partial(self._bench.synchronise, task))
@@ -304,18 +326,15 @@ class Annotator(QObject):
             steps = partial(self._bench.let_go, event.value)
             self._edits.add(Call(steps, on_step=_ignore, on_error=self._panels.status.fail))
 
-    def _show_labels_colors(self, layer: Any) -> None:
-        self._panels.objects.use_colors(layer.colormap.map)
-
     def _connect(self) -> None:
         panels = self._panels
         self.layers.edited.connect(self._edited.start)
         self.layers.click_without_box.connect(self._explain_boxes)
         self.layers.object_picked.connect(panels.objects.make_current)
         self.layers.tool_changed.connect(panels.prompts.show_tool)
-        self.results.labels_shown.connect(self._show_labels_colors)
+        self.results.changed.connect(self.reviewer.refresh)
         panels.objects.current_changed.connect(self._set_next)
-        panels.objects.removed.connect(self._remove_object)
+        panels.objects.removed.connect(self._remove_objects)
         panels.image.changed.connect(self._change_image)
         panels.model.changed.connect(self._change_model)
         panels.prompts.tool_taken.connect(self._take_tool)

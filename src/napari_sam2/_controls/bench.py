@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import Prompt
 
 Direction = Literal["forward", "backward", "both"]
+
+T = TypeVar("T")
 
 _serials = count()
 
@@ -178,6 +180,23 @@ class Bench:
             total = sum(len(one.frames) for one in session.plan(*span, objects))
             steps = session.propagate(*span, objects)
         yield Begun(session.labels, total, refused)
+        yield from self._stepped(made, steps)
+
+    def correct(self, task: Task) -> Generator[Begun | FrameMasks, None, None]:
+        """Follow the current object again from its prompts on the current frame."""
+        where = task.object_id, task.frame
+        with self._turns.take():
+            made = self._synchronised(task)
+            session = made.session
+            total = sum(len(one.frames) for one in session.plan_correction(*where))
+            steps = session.correct(*where)
+        yield Begun(session.labels, total)
+        yield from self._stepped(made, steps)
+
+    def _stepped(
+        self, made: _Made, steps: Iterator[FrameMasks]
+    ) -> Generator[FrameMasks, None, None]:
+        """Give steps while their session is the image's."""
         while True:
             with self._turns.take():
                 masks = next(steps, None) if self._holds(made) else None
@@ -238,6 +257,20 @@ class Bench:
                 (session.undo if back else session.redo)(step)
             session = self._synchronised(after).session
         yield Written(session.labels)
+
+    def use(self, task: Task, act: Callable[[Session], T]) -> Generator[T, None, None]:
+        """Have something done with the session of a task, and give what it gives."""
+        with self._turns.take():
+            answer = act(self._synchronised(task).session)
+        yield answer
+
+    def look(self, stack: Stack, act: Callable[[Session], T]) -> Generator[T | None, None, None]:
+        """Have a session looked at as it is; None where there is none for the stack."""
+        with self._turns.take():
+            made = self._made.get(stack.image)
+            is_there = made is not None and made.task.stack.same_place(stack)
+            answer = act(made.session) if made is not None and is_there else None
+        yield answer
 
     def let_go(self, image: Image) -> Generator[Written, None, None]:
         """Forget an image that is gone from the viewer, and what was found in it."""

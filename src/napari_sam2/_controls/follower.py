@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2._controls.bench import Begun
 from napari_sam2._controls.keys import Keys
 from napari_sam2._worker import Call, Job
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
     from napari.components import ViewerModel
     from napari.layers import Image
 
@@ -44,15 +46,22 @@ class Follower:
 
     def start(self, task: Task) -> None:
         """Follow the objects of a task where the panel says."""
+        route = self._panels.track.route(self._panels.objects.selected())
+        self._run(task, partial(self._bench.propagate, task, route))
+
+    def correct(self, task: Task) -> None:
+        """Follow the current object again from its new prompts, between its locked frames."""
+        self._run(task, partial(self._bench.correct, task))
+
+    def _run(self, task: Task, steps: Callable[[], Generator[Any, None, None]]) -> None:
         self._task = task
         self._panels.status.begin(0)
         self._panels.status.say("Preparing …")
-        self._panels.track.set_running(True)
+        self._set_running(True)
         self._escape.take()
-        route = self._panels.track.route(self._panels.objects.selected())
         self._job.start(
             Call(
-                partial(self._bench.propagate, task, route),
+                steps,
                 on_step=partial(self._show, task),
                 on_error=self._fail,
                 on_done=partial(self._end, "Done"),
@@ -105,6 +114,10 @@ class Follower:
             self._results.take(task.stack, step)
             self._panels.status.advance()
 
+    def _set_running(self, running: bool) -> None:
+        self._panels.track.set_running(running)
+        self._panels.review.set_running(running)
+
     def _fail(self, error: Exception) -> None:
         self._end("Failed")
         self._panels.status.fail(error)
@@ -112,6 +125,6 @@ class Follower:
     def _end(self, how: str) -> None:
         self._task = None
         self._panels.status.end(how)
-        self._panels.track.set_running(False)
+        self._set_running(False)
         self._escape.give_back()
         self._results.refresh_all()

@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from napari_sam2._controls.image_picker import ImagePicker
     from napari_sam2._controls.model_picker import ModelPicker
-    from napari_sam2._controls.object_list import ObjectList
+    from napari_sam2._controls.object_table import ObjectTable
     from napari_sam2._controls.overlap_box import OverlapBox
     from napari_sam2._controls.prompt_panel import PromptPanel
+    from napari_sam2._controls.review_panel import ReviewPanel
     from napari_sam2._controls.status import Status
     from napari_sam2._controls.track_panel import TrackPanel
     from napari_sam2._controls.undo_bar import UndoBar
@@ -23,8 +24,9 @@ class Panels:
     image: ImagePicker
     model: ModelPicker
     prompts: PromptPanel
-    objects: ObjectList
+    objects: ObjectTable
     overlap: OverlapBox
     track: TrackPanel
+    review: ReviewPanel
     undo: UndoBar
     status: Status

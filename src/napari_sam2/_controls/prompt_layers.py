@@ -19,7 +19,7 @@ from napari_sam2._layers import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from napari.components import ViewerModel
 
@@ -81,6 +81,15 @@ class PromptLayers(QObject):
         """Whether a mouse button is down: what is drawn is not done."""
         active = self._viewer.layers.selection.active
         return self._drawn_on is not None and self._drawn_on is active
+
+    @property
+    def tool(self) -> str:
+        """The tool in the hand: one of `TOOLS`, or empty."""
+        active = self._viewer.layers.selection.active
+        for tool, (kind, mode) in TOOLS.items():
+            if active is not None and active is self._followed[kind] and active.mode == mode:
+                return tool
+        return ""
 
     def layers(self) -> list[Points | Shapes]:
         """Give the layers that are there."""
@@ -163,6 +172,16 @@ class PromptLayers(QObject):
             found = prompts_of(stack, self._viewer.dims, layer, object_id, frame)
             if found:
                 layer.selected_data = set(found)
+                layer.remove_selected()
+
+    def remove_objects(self, object_ids: Collection[int]) -> None:
+        """Remove all prompts of some objects, and those of no one by name."""
+        gone = set(object_ids)
+        for layer in self.layers():
+            owners = column(layer, OBJECT, min(gone))
+            found = {index for index, owner in enumerate(owners) if owner in gone}
+            if found:
+                layer.selected_data = found
                 layer.remove_selected()
 
     def close(self) -> None:
@@ -254,12 +273,7 @@ class PromptLayers(QObject):
             self.edited.emit()
 
     def _tell_tool(self, event: Any = None) -> None:
-        active = self._viewer.layers.selection.active
-        for tool, (kind, mode) in TOOLS.items():
-            if active is not None and active is self._followed[kind] and active.mode == mode:
-                self.tool_changed.emit(tool)
-                return
-        self.tool_changed.emit("")
+        self.tool_changed.emit(self.tool)
 
 
 def _add_drawings(layer: Points | Shapes, drawings: Sequence[Drawing]) -> None:

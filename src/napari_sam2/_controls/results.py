@@ -29,6 +29,7 @@ class Results(QObject):
     """Shows candidates on a preview layer, and the session's labels as they are written."""
 
     labels_shown = Signal(object)  #: the Labels layer
+    changed = Signal()  #: more was found, or less is there
 
     def __init__(self, viewer: ViewerModel, prompts: PromptLayers, parent: QObject) -> None:
         super().__init__(parent)
@@ -77,16 +78,27 @@ class Results(QObject):
         """Empty the preview."""
         self.forget(*list(self._candidates))
 
+    def layers(self) -> list[Labels]:
+        """Give the layers that are there: of labels, and of the preview."""
+        preview = self._preview if self._preview in self._viewer.layers else None
+        return [one for one in (self._layer_of(self._labels), preview) if one is not None]
+
+    @property
+    def labels_layer(self) -> Labels | None:
+        """The layer of the session's labels, if it is there."""
+        return self._layer_of(self._labels)
+
     def show_labels(self, stack: Stack, labels: Any) -> None:
         """Show the session's labels, on a new layer if need be, and draw them anew."""
         layer = self._layer_of(labels)
         if layer is None:
             layer = new_labels(stack, labels, LABELS_NAME)
-            self._insert(layer)
+            self.insert(layer)
         self._labels = labels
         align(layer, stack.image)
         layer.refresh()
         self.labels_shown.emit(layer)
+        self.changed.emit()
 
     def begin(self, stack: Stack, labels: Any) -> None:
         """Expect frames of results."""
@@ -102,6 +114,7 @@ class Results(QObject):
         done = [i for i, c in self._candidates.items() if c.frame == masks.frame]
         self.forget(*(i for i in done if i in masks.object_ids))
         self._written.add(masks.frame)
+        self.changed.emit()
         if not self._timer.isActive():
             self._timer.start()
 
@@ -113,6 +126,7 @@ class Results(QObject):
 
     def refresh_all(self) -> None:
         """Draw the labels soon, whatever frame is shown."""
+        self.changed.emit()
         if self._stack is not None:
             self._written.update(range(self._stack.n_frames))
             self._timer.start()
@@ -145,7 +159,7 @@ class Results(QObject):
                 return layer
             self._viewer.layers.remove(layer)
         self._preview = fresh
-        self._insert(fresh)
+        self.insert(fresh)
         return fresh
 
     def _layer_of(self, labels: Any) -> Labels | None:
@@ -155,7 +169,7 @@ class Results(QObject):
                 return layer
         return None
 
-    def _insert(self, layer: Layer) -> None:
+    def insert(self, layer: Layer) -> None:
         """Add a layer below preview and prompts, and leave the tool in the user's hand."""
         layers = self._viewer.layers
         active = layers.selection.active

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sam2._controls.layer_picker import LayerPicker
-    from napari_sam2._controls.object_list import ObjectList
+    from napari_sam2._controls.object_table import ObjectTable
 
 LOOKS = {Points: ("size", "symbol", "border_width", "shown"), Shapes: ("edge_width", "z_index")}
 COLORS = {Points: ("face", "border"), Shapes: ("face", "edge")}
@@ -102,7 +102,7 @@ def _emptied(drawn: Drawn | None) -> Drawn | None:
     return Drawn(drawn.layer, (), (), drawn.features.iloc[:0], {}, {})
 
 
-def take_scene(pickers: Mapping[type, LayerPicker], objects: ObjectList) -> Scene:
+def take_scene(pickers: Mapping[type, LayerPicker], objects: ObjectTable) -> Scene:
     """Copy what is drawn and listed now."""
     layers = {kind: picker.layer() for kind, picker in pickers.items()}
     drawn = {kind: None if layer is None else Drawn.on(layer) for kind, layer in layers.items()}
@@ -113,7 +113,7 @@ def show_scene(
     scene: Scene,
     viewer: ViewerModel,
     pickers: Mapping[type, LayerPicker],
-    objects: ObjectList,
+    objects: ObjectTable,
 ) -> None:
     """Draw and list what was there, and nothing else; a layer that was removed comes back."""
     if dict(objects.names()) != dict(scene.names):

@@ -1,0 +1,64 @@
+"""Labels as they were before a run can be seen again."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from napari_sam2.earlier import EarlierLabels
+from napari_sam2.session import Session
+
+SMALL = arrays(np.uint16, (4, 5), elements=st.integers(0, 3))
+
+
+@given(st.lists(SMALL, min_size=2, max_size=5))
+def test_however_often_a_frame_is_changed_it_is_given_as_it_was(states):
+    earlier = EarlierLabels()
+    for before, after in pairwise(states):
+        earlier.note(7, before, after)
+
+    np.testing.assert_array_equal(earlier.restore(7, states[-1]), states[0])
+
+
+def test_frame_that_was_not_changed_is_given_as_it_is():
+    now = np.eye(4, dtype=np.uint16)
+
+    np.testing.assert_array_equal(EarlierLabels().restore(0, now), now)
+
+
+def test_frames_that_were_changed_first_are_given_up_for_room():
+    earlier, plane = EarlierLabels(limit=250), np.zeros((8, 8), np.uint16)
+    for frame in range(3):
+        earlier.note(frame, plane, plane + 1)
+
+    assert earlier.frames() == [2]
+
+
+def test_only_what_changed_is_kept():
+    earlier, before = EarlierLabels(limit=2), np.zeros((100, 100), np.uint16)
+    after = before.copy()
+    after[50, 50] = 1
+
+    earlier.note(0, before, after)
+
+    assert earlier.frames() == [0]
+
+
+def test_session_gives_labels_before_its_last_run(blobs, tiny_model):
+    session = Session(blobs[0], tiny_model)
+    cell = session.add_object()
+    session.add_points(cell, 0, [[30, 40]])
+    for _ in session.propagate():
+        pass
+    first = session.labels.copy()
+    session.add_points(cell, 4, [[70, 20]])
+    for _ in session.correct(cell, 4):
+        pass
+
+    assert (session.labels != first).any()
+    for frame in range(session.n_frames):
+        np.testing.assert_array_equal(session.labels_before(frame), first[frame])
