@@ -13,7 +13,7 @@ from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
 from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
-from napari_sam2.prompts import Candidates, FrameMasks
+from napari_sam2.prompts import Candidates, FrameMasks, PointPrompt
 from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
 from napari_sam2.workspace import Workspace
 
@@ -118,8 +118,47 @@ class Session(Annotations):
             prompts, earlier = self.prompts(object_id, frame), self._work.found(object_id, frame)
             return self._work.tracker.prompt(object_id, frame, prompts, earlier)
 
+    def choose(self, object_id: int, frame: int, index: int) -> Candidates:
+        """Choose among the masks that are offered for an object's click.
+
+        Further clicks correct the one chosen, and `propagate` goes on from it: from its mask,
+        and from what the network made of it. The choice belongs to the click, and goes with it.
+
+        Parameters
+        ----------
+        object_id : int
+        frame : int
+            With one click on the object, and nothing else.
+        index : int
+            Which of `Candidates.masks`; 0 is the surest.
+
+        Returns
+        -------
+        Candidates
+            The chosen one is its `best`.
+
+        Raises
+        ------
+        ValueError
+            If there is no choice, or no such mask.
+        """
+        with self._work.lock:
+            offered = self.segment(object_id, frame)
+            count = len(offered.masks)
+            first, *_ = self.prompts(object_id, frame)
+            if count == 1 or not isinstance(first, PointPrompt):
+                raise ValueError(
+                    f"Nothing to choose from on frame {frame}: masks are offered for a single "
+                    "click, and one is found for a box, a mask or several clicks."
+                )
+            if not 0 <= index < count:
+                raise ValueError(f"There are masks 0 to {count - 1} to choose from; got {index}.")
+            chosen = replace(first, candidate=offered.numbers[index])
+            self.set_prompts(object_id, frame, (chosen,))
+            return self.segment(object_id, frame)
+
     def accept(self, candidates: Candidates) -> None:
-        """Write the best of `candidates` to the labels."""
+        """Write the best of `candidates` to the labels, or the one that was chosen."""
         masks = FrameMasks(candidates.frame, candidates.shape, (candidates.best,))
         with self._work.lock:
             self._work.write(masks)

@@ -14,7 +14,7 @@ import numpy as np
 
 from napari_sam2._worker import Turns
 from napari_sam2.predictors.objects import order_prompts
-from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt
+from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, PointPrompt
 from napari_sam2.session import Session
 
 if TYPE_CHECKING:
@@ -296,6 +296,10 @@ def _by_kind(prompts: Sequence[Prompt]) -> list[Prompt]:
 def _same(one: Prompt, other: Prompt) -> bool:
     if isinstance(one, MaskPrompt) or type(one) is not type(other):
         return one == other
+    if isinstance(one, PointPrompt) and isinstance(other, PointPrompt):
+        if one.candidate != other.candidate:
+            return False
+        one, other = replace(one, candidate=0), replace(other, candidate=0)
     return np.allclose(astuple(one), astuple(other), rtol=0, atol=1e-6)
 
 

@@ -112,6 +112,9 @@ class Tracker:
         alone wherever there is an earlier mask. Where the object was tracked over but not
         found, a click on it begins anew: there is nothing to correct.
 
+        Where the first prompt is a click that names a candidate, that one is taken in the place
+        of the surest, and further clicks correct it.
+
         Parameters
         ----------
         object_id : int
@@ -133,8 +136,11 @@ class Tracker:
         if given := self._mask_given(object_id, frame):
             return Candidates(frame, self.source.shape, (given,))
         answered = self._objects[object_id].prompted[frame]
-        ranked = tuple(self.segmenter.ranked(object_id, answered.window, answered.output))
-        return Candidates(frame, self.source.shape, ranked)
+        ranked = self.segmenter.ranked(object_id, answered.window, answered.output)
+        numbers, masks = zip(*ranked, strict=True)
+        wanted = answered.candidate
+        chosen = 0 if wanted is None else numbers.index(wanted)
+        return Candidates(frame, self.source.shape, masks, chosen, numbers)
 
     @explains_memory
     @torch.inference_mode()
