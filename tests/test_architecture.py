@@ -38,12 +38,33 @@ ALLOWED = {
     | {"cli", "demo", "divisions", "downloads", "evaluation", "exports", "labels"}
     | {"meta", "napari", "session", "training", "vos"},
     "_layers": {"napari", "predictors", "prompts", "session"},
+    "_reading": {"_layers", "napari", "prompts"},
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE
-    | {"_controls", "_layers", "_worker", "magicgui", "napari", "qtpy", "session", "superqt"},
+    | {
+        "_controls",
+        "_layers",
+        "_reading",
+        "_worker",
+        "magicgui",
+        "napari",
+        "qtpy",
+        "session",
+        "superqt",
+    },
     "_widget": CORE
-    | {"_controls", "_layers", "_worker", "magicgui", "napari", "qtpy", "session", "superqt"},
+    | {
+        "_controls",
+        "_layers",
+        "_reading",
+        "_worker",
+        "magicgui",
+        "napari",
+        "qtpy",
+        "session",
+        "superqt",
+    },
 }
 GUI = {"magicgui", "napari", "qtpy", "superqt"}
 NETWORK = {"pooch", "requests"}

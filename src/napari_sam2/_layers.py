@@ -1,38 +1,27 @@
-"""napari layers to prompts, masks to layers: the only file that knows world coordinates."""
+"""How image layers are played, and layers that lie on them: alone knows world coordinates."""
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels, Points, Shapes
+from napari.layers import Labels
 from napari.utils.colormaps import label_colormap
 from napari.utils.transforms import Affine
-from skimage.draw import polygon2mask
 
 from napari_sam2.predictors.frames import View
-from napari_sam2.prompts import (
-    BoxPrompt,
-    FrameMasks,
-    MaskPrompt,
-    PointPrompt,
-    Prompt,
-    parse_object_id,
-    parse_positive,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from collections.abc import Callable, Iterable, Mapping
 
     from napari.components import Dims
     from napari.layers import Image, Layer
 
-OBJECT, POSITIVE = "object", "positive"  #: feature columns of the prompt layers
+    from napari_sam2.prompts import FrameMasks
+
 PREVIEW_DTYPE = np.dtype(np.uint16)
-SMALLEST_BOX = 1.0  #: pixels; a click in box mode leaves a smaller one behind
 
 
 @dataclass(frozen=True, eq=False)
@@ -96,14 +85,6 @@ class Stack:
         return played in dims.displayed or self.current_frame(dims) == frame
 
 
-@dataclass(frozen=True)
-class Reading:
-    """What prompt layers say about a stack."""
-
-    prompts: dict[int, dict[int, tuple[Prompt, ...]]]  #: by object, then by frame
-    notices: tuple[str, ...] = ()  #: what was left out, for the user
-
-
 def read_stack(image: Image, dims: Dims, axis: int = 0) -> Stack:
     """Read how an image layer is looked at.
 
@@ -149,80 +130,6 @@ def go_to(image: Image, dims: Dims, at: Mapping[int, int]) -> None:
     world = image.data_to_world(inside)
     for axis in at:
         dims.set_point(axis + dims.ndim - image.ndim, world[axis])
-
-
-def read_prompts(
-    stack: Stack, dims: Dims, layers: Iterable[Points | Shapes], object_id: int
-) -> Reading:
-    """Express every point and shape in the stack's own pixels, whatever the layers' transforms.
-
-    Layers with fewer axes than the image speak of where the viewer is.
-
-    Parameters
-    ----------
-    stack : Stack
-    dims : Dims
-        The viewer's.
-    layers : iterable of Points or Shapes
-    object_id : int
-        The object of prompts that do not name one.
-
-    Raises
-    ------
-    ValueError
-        If a prompt or a feature makes no sense.
-    """
-    found: dict[int, dict[int, list[Prompt]]] = defaultdict(lambda: defaultdict(list))
-    notices: list[str] = []
-    for layer in layers:
-        read = _read_points if isinstance(layer, Points) else _read_shapes
-        for one, prompt in read(stack, dims, layer, object_id, notices):
-            found[one][prompt.frame].append(prompt)
-    return Reading(
-        {i: {frame: tuple(p) for frame, p in sorted(by.items())} for i, by in found.items()},
-        tuple(notices),
-    )
-
-
-def prompts_of(
-    stack: Stack, dims: Dims, layer: Points | Shapes, object_id: int, frame: int | None = None
-) -> list[int]:
-    """Find the points or shapes of an object, or of no one by name, on one frame or on all."""
-    owners = _owners(layer, object_id)
-    found = []
-    for index, vertices in enumerate(_vertices(layer)):
-        frames, _, here = _locate(stack, dims, layer, vertices)
-        if owners[index] == object_id and (frame is None or (here.all() and frame in frames)):
-            found.append(index)
-    return found
-
-
-def extra_boxes(stack: Stack, dims: Dims, shapes: Shapes, default: int) -> list[int]:
-    """Find the boxes whose object has an earlier box on the same frame."""
-    owners, taken, extra = _owners(shapes, default), set(), []
-    for index, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
-        frames, _, here = _locate(stack, dims, shapes, vertices)
-        if kind in {"rectangle", "ellipse"} and here.all():
-            where = (owners[index], int(frames[0]))
-            if where in taken:
-                extra.append(index)
-            taken.add(where)
-    return extra
-
-
-def column(layer: Points | Shapes, name: str, default: int | bool) -> list[Any]:
-    """Read a feature of every point or shape; the default where it is missing."""
-    if name not in layer.features:
-        return [default] * len(layer.data)
-    parse = parse_positive if isinstance(default, bool) else parse_object_id
-    values = layer.features[name]
-    try:
-        return [
-            default if missing else parse(value)
-            for value, missing in zip(values, values.isna(), strict=True)
-        ]
-    except ValueError as error:
-        raise ValueError(f"The feature {name!r} of {layer.name!r}: {error}") from error
 
 
 def alignment(image: Image) -> dict[str, Any]:
@@ -282,63 +189,7 @@ def align(layer: Labels, image: Image) -> None:
             setattr(layer, name, value)
 
 
-def _read_points(
-    stack: Stack, dims: Dims, points: Points, object_id: int, notices: list[str]
-) -> Iterator[tuple[int, Prompt]]:
-    owners, signs = _owners(points, object_id), column(points, POSITIVE, True)
-    frames, pixels, here = _locate(stack, dims, points, points.data)
-    for index in np.flatnonzero(here):
-        row, col = pixels[index].tolist()
-        yield owners[index], PointPrompt(int(frames[index]), row, col, signs[index])
-
-
-def _read_shapes(
-    stack: Stack, dims: Dims, shapes: Shapes, object_id: int, notices: list[str]
-) -> Iterator[tuple[int, Prompt]]:
-    owners, signs = _owners(shapes, object_id), column(shapes, POSITIVE, True)
-    masks: dict[tuple[int, int], np.ndarray] = {}
-    ignored: dict[str, int] = defaultdict(int)
-    for index, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
-        frames, pixels, here = _locate(stack, dims, shapes, vertices)
-        if not here.all():
-            continue
-        frame = int(frames[0])
-        if (frames != frame).any():
-            ignored["shapes that reach over several frames"] += 1
-        elif kind in {"path", "line"}:
-            ignored["lines and paths (draw boxes or outlines)"] += 1
-        elif kind == "polygon":
-            mask = masks.setdefault((owners[index], frame), np.zeros(stack.shape, dtype=bool))
-            mask[polygon2mask(stack.shape, pixels)] = signs[index]
-        elif not signs[index]:
-            ignored["negative boxes (use negative points)"] += 1
-        elif np.ptp(pixels, axis=0).min() < SMALLEST_BOX:
-            ignored["boxes thinner than a pixel"] += 1
-        else:
-            corners = (*pixels.min(axis=0).tolist(), *pixels.max(axis=0).tolist())
-            yield owners[index], BoxPrompt(frame, *corners)
-    for (owner, frame), mask in masks.items():
-        # An empty mask would say that the object is not there.
-        if mask.any():
-            yield owner, MaskPrompt(frame, mask)
-        else:
-            ignored["outlines without a pixel of the image"] += 1
-    notices += [f"{count} ignored: {what}" for what, count in ignored.items()]
-
-
-def _owners(layer: Points | Shapes, default: int) -> list[int]:
-    owners, most = column(layer, OBJECT, default), np.iinfo(PREVIEW_DTYPE).max
-    for owner in owners:
-        if not 1 <= owner <= most:
-            raise ValueError(f"Objects are numbered 1 to {most}; {layer.name!r} has {owner}.")
-    return owners
-
-
-def _vertices(layer: Points | Shapes) -> list[np.ndarray]:
-    return [np.atleast_2d(one) for one in layer.data]
-
-
-def _locate(
+def locate(
     stack: Stack, dims: Dims, layer: Layer, positions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Express positions in a layer's data as frames, pixels (N, 2), and whether on held planes."""

@@ -8,15 +8,8 @@ from layer_steps import read, stack_of
 from napari.components import Dims
 from napari.layers import Image, Points
 
-from napari_sam2._layers import (
-    align,
-    alignment,
-    new_labels,
-    new_preview,
-    read_prompts,
-    read_stack,
-    write_preview,
-)
+from napari_sam2._layers import align, alignment, new_labels, new_preview, read_stack, write_preview
+from napari_sam2._reading import read_prompts
 from napari_sam2.prompts import FrameMasks, ObjectMask, PointPrompt
 
 

@@ -10,13 +10,14 @@ from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2._controls.adoption import Parts, show_session
 from napari_sam2._controls.bench import Bench, Refused, Task
+from napari_sam2._controls.choosing import Choosing
 from napari_sam2._controls.drawing import leave_out_strays
 from napari_sam2._controls.follower import Follower
 from napari_sam2._controls.keys import Keys
 from napari_sam2._controls.prompt_layers import PromptLayers
 from napari_sam2._controls.results import Results
 from napari_sam2._controls.status import explain
-from napari_sam2._layers import read_prompts
+from napari_sam2._reading import read_prompts
 from napari_sam2._worker import Call, Job, Queue
 
 if TYPE_CHECKING:
@@ -62,6 +63,7 @@ class Annotator(QObject):
         self.layers = PromptLayers(viewer, panels.prompts.pickers, self)
         self.results = Results(viewer, self.layers, self)
         self.follower = Follower(viewer, panels, self._bench, self.results)
+        self.choosing = Choosing(viewer, panels, self._bench, self.layers, self.results)
         self._edited = QTimer(self)
         self._edited.setSingleShot(True)
         self._edited.setInterval(DEBOUNCE_MS)
@@ -155,6 +157,7 @@ class Annotator(QObject):
         self._previews.cancel()
         self._edits.cancel()
         self.follower.shut()
+        self.choosing.shut()
         self.keys.give_back()
         self._viewer.layers.events.removed.disconnect(self._let_go)
         self.layers.close()
@@ -237,7 +240,7 @@ class Annotator(QObject):
         best, count = candidates.best, len(candidates.masks)
         self._panels.status.say(
             f"{task.names[best.object_id]}, frame {candidates.frame}: predicted IoU {best.iou:.2f}"
-            + (f", the best of {count} candidates" if count > 1 else "")
+            + (f", number {candidates.chosen + 1} of {count} candidates" if count > 1 else "")
         )
 
     def _show_written(self, stack: Stack, step: Written) -> None:

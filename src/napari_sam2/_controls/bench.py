@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._layers import Stack
     from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.predictors.frames import Region
     from napari_sam2.prompts import Prompt
 
 Direction = Literal["forward", "backward", "both"]
@@ -150,6 +151,12 @@ class Bench:
                     continue
                 step = _segment(made.session, object_id, frame)
             yield step
+
+    def read(self, stack: Stack, frame: int, region: Region) -> Generator[np.ndarray, None, None]:
+        """Read a part of a frame, (H, W, 3) in [0, 1], as the model of its session sees it."""
+        made = self._made.get(stack.image)
+        if made is not None and made.task.stack.same_place(stack):
+            yield made.session.source.read(frame, region)
 
     def mark_shown(self, task: Task, candidates: Candidates) -> None:
         """Note that an answer has reached the user; until then it is given again."""

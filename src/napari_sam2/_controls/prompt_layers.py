@@ -9,10 +9,12 @@ from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2._controls.drawing import draw
-from napari_sam2._layers import (
+from napari_sam2._layers import alignment
+from napari_sam2._reading import (
+    CANDIDATE,
+    NO_CANDIDATE,
     OBJECT,
     POSITIVE,
-    alignment,
     column,
     extra_boxes,
     prompts_of,
@@ -35,6 +37,8 @@ TOOLS = {
     "point": (Points, "add"),
     "box": (Shapes, "add_rectangle"),
     "outline": (Shapes, "add_polygon_lasso"),
+    "polygon": (Shapes, "add_polygon"),
+    "scribble": (Shapes, "add_path"),
 }
 
 
@@ -138,6 +142,19 @@ class PromptLayers(QObject):
                 flipped = True
         return flipped
 
+    def choose(self, stack: Stack, object_id: int, frame: int, candidate: int) -> None:
+        """Note on an object's point which of the masks offered for it is meant."""
+        points = self._followed[Points]
+        if points is None:
+            return
+        found = prompts_of(stack, self._viewer.dims, points, object_id, frame)
+        if found:
+            chosen = np.array(column(points, CANDIDATE, NO_CANDIDATE))
+            chosen[found] = NO_CANDIDATE
+            chosen[found[0]] = candidate
+            _set_column(points, CANDIDATE, chosen)
+            self._set_defaults(points)
+
     def split_boxes(self, stack: Stack, default: int, begin: Any) -> None:
         """Give every box beyond the first of an object and a frame to a new object.
 
@@ -207,14 +224,17 @@ class PromptLayers(QObject):
         return handlers
 
     def _set_defaults(self, layer: Any) -> None:
-        if _has_columns(layer) and _defaults(layer) != self._next:
-            layer.feature_defaults = self._next
+        if _has_columns(layer) and dict(layer.feature_defaults.iloc[0]) != (
+            fitting := _fitting(layer, self._next)
+        ):
+            layer.feature_defaults = fitting
 
     def _keep_defaults(self, event: Any) -> None:
         """Follow the object of points that are selected, but not their sign."""
-        if not _has_columns(event.source) or _defaults(event.source) == self._next:
+        if not _has_columns(event.source):
             return
-        self.object_picked.emit(_defaults(event.source)[OBJECT])
+        if _defaults(event.source) != self._next:
+            self.object_picked.emit(_defaults(event.source)[OBJECT])
         self._set_defaults(event.source)
 
     def _tell_edited(self, event: Any = None) -> None:
@@ -264,7 +284,8 @@ class PromptLayers(QObject):
 
 def _add_drawings(layer: Points | Shapes, drawings: Sequence[Drawing]) -> None:
     for drawing in drawings:
-        layer.feature_defaults = {OBJECT: drawing.object_id, POSITIVE: drawing.positive}
+        values = {OBJECT: drawing.object_id, POSITIVE: drawing.positive}
+        layer.feature_defaults = _fitting(layer, values | {CANDIDATE: drawing.candidate})
         if isinstance(layer, Points):
             layer.add(drawing.vertices)
         else:
@@ -285,6 +306,16 @@ def _defaults(layer: Any) -> dict[str, Any]:
     return {OBJECT: int(defaults[OBJECT]), POSITIVE: bool(defaults[POSITIVE])}
 
 
+def _fitting(layer: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give defaults for all features of a layer, whatever else it has, and no others.
+
+    What was chosen for one point is not meant for the next.
+    """
+    kept = dict(layer.feature_defaults.iloc[0])
+    wanted = {**kept, CANDIDATE: NO_CANDIDATE, **values}
+    return {name: wanted[name] for name in kept}
+
+
 def _set_column(layer: Any, name: str, values: np.ndarray) -> None:
     features = layer.features.copy()
     features[name] = values
@@ -296,12 +327,16 @@ def _new_layer(kind: type, stack: Stack, defaults: dict[str, Any]) -> Points | S
     """Make an empty layer, in the image's pixels."""
     image, edge = stack.image, min(stack.shape)
     features = {OBJECT: np.empty(0, dtype=int), POSITIVE: np.empty(0, dtype=bool)}
+    first: dict[str, Any] = {OBJECT: defaults[OBJECT], POSITIVE: True}
+    if kind is Points:
+        features[CANDIDATE] = np.empty(0, dtype=int)
+        first[CANDIDATE] = NO_CANDIDATE
     common = {
         "ndim": image.ndim,
         "name": NAMES[kind],
         "features": features,
         # The first value to be seen gets the first colour of a Shapes layer.
-        "feature_defaults": {OBJECT: defaults[OBJECT], POSITIVE: True},
+        "feature_defaults": first,
         **alignment(image),
     }
     if kind is Shapes:
@@ -325,5 +360,5 @@ def _new_layer(kind: type, stack: Stack, defaults: dict[str, Any]) -> Points | S
             canvas_size_limits=(0, 16),
             **common,
         )
-    layer.feature_defaults = defaults
+    layer.feature_defaults = {**first, **defaults}
     return layer

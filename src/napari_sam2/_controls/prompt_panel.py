@@ -10,6 +10,7 @@ from qtpy.QtGui import QColor, QIcon
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
+    QGridLayout,
     QHBoxLayout,
     QPushButton,
     QVBoxLayout,
@@ -17,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_sam2._controls.candidate_strip import CandidateStrip
 from napari_sam2._controls.forms import Form
 from napari_sam2._controls.layer_picker import LayerPicker
 from napari_sam2._controls.prompt_layers import GREEN, NAMES, RED
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtWidgets import QLayout
 
+TOOLS_IN_A_ROW = 3
 FOLDED, UNFOLDED = "▸  Read prompts from …", "▾  Read prompts from"
 TOOL_TIPS = {
     "point": "Click on the object; with the sign at negative, beside it",
@@ -33,7 +36,11 @@ TOOL_TIPS = {
     "If the object has a box on this frame, the next box begins a new object:\n"
     "draw several boxes, and have several objects.",
     "outline": "Draw around the object by hand: the outline is taken as its mask.\n"
-    "Polygons of the shapes layer count too.",
+    "Several outlines on a frame make one mask; a negative one cuts a hole.",
+    "polygon": "Click around the object, corner by corner; a double-click ends it.\n"
+    "It is taken as the object's mask.",
+    "scribble": "Draw a line along the object; with the sign at negative, beside it.\n"
+    "It stands for points along it.",
 }
 
 
@@ -57,6 +64,7 @@ class PromptPanel(QWidget):
         self.sign_button = QPushButton()
         self.clear_button = QPushButton("Clear (Shift-C)")
         self.clear_button.setToolTip("Remove the current object's prompts from this frame")
+        self.candidates = CandidateStrip()
         self.live = QCheckBox("Preview after every change")
         self.live.setChecked(True)
         self.live.setToolTip("Otherwise the preview waits for S")
@@ -93,9 +101,9 @@ class PromptPanel(QWidget):
             self.tool_put_down.emit()
 
     def _lay_out(self) -> None:
-        tools = QHBoxLayout()
-        for button in self.tools.values():
-            tools.addWidget(button, 1)
+        tools = QGridLayout()
+        for place, button in enumerate(self.tools.values()):
+            tools.addWidget(button, *divmod(place, TOOLS_IN_A_ROW))
         row = QHBoxLayout()
         row.addWidget(self.sign_button, 1)
         row.addWidget(self.clear_button, 1)
@@ -121,5 +129,6 @@ class PromptPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(tools)
         layout.addLayout(row)
+        layout.addWidget(self.candidates)
         layout.addWidget(self.live)
         layout.addWidget(folded)

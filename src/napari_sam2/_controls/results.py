@@ -29,6 +29,7 @@ class Results(QObject):
     """Shows candidates on a preview layer, and the session's labels as they are written."""
 
     labels_shown = Signal(object)  #: the Labels layer
+    previewed = Signal()  #: the preview is another one
 
     def __init__(self, viewer: ViewerModel, prompts: PromptLayers, parent: QObject) -> None:
         super().__init__(parent)
@@ -105,6 +106,7 @@ class Results(QObject):
         if self._stack is not None and self._stack.image is image:
             self._candidates.clear()
             self._stack = self._labels = None
+            self.previewed.emit()
 
     def refresh_all(self) -> None:
         """Draw the labels soon, whatever frame is shown."""
@@ -126,6 +128,7 @@ class Results(QObject):
 
     def _draw(self, frame: int, shape: tuple[int, int]) -> None:
         stack = self._stack
+        self.previewed.emit()
         if stack is None or stack.image not in self._viewer.layers:
             return
         masks = tuple(one.best for one in self._candidates.values())
