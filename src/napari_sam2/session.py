@@ -18,7 +18,7 @@ from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
 from napari_sam2.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from napari_sam2.predictors import SAM2
     from napari_sam2.predictors.frames import ArrayLike
     from napari_sam2.predictors.passes import Direction, Plan
+    from napari_sam2.predictors.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -267,6 +268,39 @@ class Session(Annotations):
         """Say which frames `correct` would visit; errors are the same."""
         with self._work.lock:
             return plan_correction_run(self._work, object_id, frame)
+
+    def window(self, object_id: int, frame: int) -> Window:
+        """Give the part of a frame that the model saw of an object; else the whole frame.
+
+        Parameters
+        ----------
+        object_id : int
+        frame : int
+            Where its prompts are answered.
+        """
+        with self._work.lock:
+            tracker = self._work.tracker
+            known = frame in tracker.prompted_frames(object_id)
+            return tracker.window(object_id, frame) if known else tracker.windows.whole
+
+    def prepare(self, object_id: int, frame: int, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Compute what the next prompt on a frame will need, so that it is answered fast.
+
+        Parameters
+        ----------
+        object_id : int
+            Whose prompt that will be.
+        frame : int
+        stop : callable
+            Asked now and then; True ends it, and nothing is kept.
+
+        Returns
+        -------
+        bool
+            Whether it was done.
+        """
+        self.source.index(frame)
+        return self._work.tracker.prepare(object_id, frame, stop)
 
     def take_over(self, earlier: Session) -> None:
         """Go on with the objects of a session of the same data, and what was found of them.
