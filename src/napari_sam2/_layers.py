@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Labels
-from napari.utils.colormaps import label_colormap
 from napari.utils.transforms import Affine
 
+from napari_sam2._label_layers import label_colors
+from napari_sam2.predictors.channels import SideBySide
 from napari_sam2.predictors.frames import View
 
 if TYPE_CHECKING:
@@ -24,49 +25,80 @@ if TYPE_CHECKING:
 PREVIEW_DTYPE = np.dtype(np.uint16)
 
 
+@dataclass(frozen=True)
+class Channels:
+    """What the model sees as red, green and blue: of one image, or of several of one shape."""
+
+    axis: int | None = None  #: of the image layer
+    positions: tuple[int, ...] = ()  #: on it
+    layers: tuple[Image, ...] = ()  #: instead of an axis
+
+
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """An image layer as it is played: along one axis, with all others but two held."""
+    """An image layer as it is played: along one axis, with all others but two held.
+
+    Axes are those of the layer; only the view counts them without that of the channels.
+    """
 
     image: Image
-    data: Any  #: what the layer shows; of a pyramid, the full resolution
+    data: Any  #: what the model sees; of a pyramid, the full resolution
     view: View
+    channel_axis: int | None = None  #: of the layer
+
+    @property
+    def layer_shape(self) -> tuple[int, ...]:
+        """Shape of the layer's data, without colour."""
+        return tuple(int(n) for n in _full(self.image).shape[: self.image.ndim])
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of labels for all of it: without colour and channels."""
+        return tuple(n for i, n in enumerate(self.layer_shape) if i != self.channel_axis)
 
     @property
     def axis(self) -> int | None:
         """The axis that is played; None for a single image."""
-        return None if self.image.ndim == 2 else self.view.axis
+        return None if len(self.label_shape) == 2 else self._on_layer(self.view.axis)
 
-    @property
+    @cached_property
     def held(self) -> Mapping[int, int]:
         """Position on every axis that is neither played nor seen."""
-        return self.view.held or {}
+        return {self._on_layer(axis): at for axis, at in (self.view.held or {}).items()}
 
     @cached_property
     def seen(self) -> tuple[int, int]:
         """The axes of rows and columns."""
-        axes = range(self.image.ndim)
-        rows, columns = (i for i in axes if i not in self.held and i != self.axis)
+        others = {*self.held, self.axis, self.channel_axis}
+        rows, columns = (i for i in range(self.image.ndim) if i not in others)
         return rows, columns
 
     @property
     def n_frames(self) -> int:
         """How many frames there are."""
-        return 1 if self.axis is None else int(self.data.shape[self.axis])
+        return 1 if self.axis is None else int(self.layer_shape[self.axis])
 
     @property
     def shape(self) -> tuple[int, int]:
         """(H, W) of a frame, in pixels."""
         rows, columns = self.seen
-        return int(self.data.shape[rows]), int(self.data.shape[columns])
+        return int(self.layer_shape[rows]), int(self.layer_shape[columns])
+
+    def index(self, frame: int) -> tuple[int | slice, ...]:
+        """Give the index of a frame in a layer of labels; see `lay`."""
+        at = {self.axis: frame, self.channel_axis: 0}
+        return tuple(
+            self.held.get(axis, at.get(axis, slice(None))) for axis in range(self.image.ndim)
+        )
 
     def same_place(self, other: Stack | None) -> bool:
         """Whether pixels of frames are the same pixels in the other."""
         return (
             other is not None
             and self.image is other.image
-            and self.data is other.data
+            and (self.data is other.data or _are_same(self.data, other.data))
             and (self.axis, self.held) == (other.axis, other.held)
+            and self.channel_axis == other.channel_axis
         )
 
     def same_pixels(self, other: Stack | None) -> bool:
@@ -77,15 +109,19 @@ class Stack:
         """Give the frame that the viewer is at."""
         if self.axis is None:
             return 0
-        return _position(self.image, self.data, dims)[self.axis]
+        return _position(self.image, dims)[self.axis]
 
     def is_shown(self, dims: Dims, frame: int) -> bool:
         """Whether the viewer shows the frame, or part of it."""
         played = None if self.axis is None else self.axis + dims.ndim - self.image.ndim
         return played in dims.displayed or self.current_frame(dims) == frame
 
+    def _on_layer(self, axis: int) -> int:
+        """Give the layer's axis for one that is counted without that of the channels."""
+        return axis if self.channel_axis is None or axis < self.channel_axis else axis + 1
 
-def read_stack(image: Image, dims: Dims, axis: int = 0) -> Stack:
+
+def read_stack(image: Image, dims: Dims, axis: int = 0, channels: Channels | None = None) -> Stack:
     """Read how an image layer is looked at.
 
     Parameters
@@ -94,28 +130,66 @@ def read_stack(image: Image, dims: Dims, axis: int = 0) -> Stack:
     dims : Dims
         The viewer's; axes that are neither played nor displayed are held where it is.
     axis : int
-        The axis to play.
+        The axis to play, of the layer.
+    channels : Channels, optional
+        What is red, green and blue; the image alone, grey or in its own colours, unless given.
+
+    Raises
+    ------
+    ValueError
+        If layers to be seen together differ in shape.
     """
-    data = image.data[0] if image.multiscale else image.data
-    offset = dims.ndim - image.ndim
-    others = [i for i in range(image.ndim) if i != axis or image.ndim == 2]
+    channels = channels or Channels()
+    offset, left_out = dims.ndim - image.ndim, channels.axis
+    spatial = [i for i in range(image.ndim) if i != left_out]
+    others = [i for i in spatial if i != axis or len(spatial) == 2]
     # Displayed axes are rows and columns; where that leaves a choice, the last ones are.
     ranked = sorted(others, key=lambda i: (i + offset in dims.displayed, i))
-    at = _position(image, data, dims)
-    # napari applies neither contrast limits nor gamma to colour.
-    limits = (0.0, 1.0) if np.dtype(data.dtype).kind == "f" else None
-    if not image.rgb:
-        low, high = image.contrast_limits
-        limits = (float(low), float(high))
+    at = _position(image, dims)
     view = View(
-        axis=axis,
-        held={i: at[i] for i in sorted(ranked[:-2])},
+        axis=spatial.index(axis) if axis in spatial else 0,
+        held={spatial.index(i): at[i] for i in sorted(ranked[:-2])},
         rgb=image.rgb,
-        contrast_limits=limits,
-        gamma=1.0 if image.rgb else float(image.gamma),
+        contrast_limits=_limits(image),
+        gamma=_gamma(image),
         inverted=not image.rgb and _shows_low_bright(image),
     )
-    return Stack(image, data, view)
+    data = _full(image)
+    if left_out is not None:
+        view = replace(view, channel_axis=left_out, channels=channels.positions)
+    elif len(channels.layers) > 1:
+        data = SideBySide([_full(layer) for layer in channels.layers])
+        pairs = tuple(_limits(layer) or (0.0, 1.0) for layer in channels.layers)
+        gammas = tuple(_gamma(layer) for layer in channels.layers)
+        view = replace(
+            view,
+            channel_axis=0,
+            channels=tuple(range(len(pairs))),
+            contrast_limits=pairs,
+            gamma=gammas[0] if len(set(gammas)) == 1 else gammas,
+            inverted=False,
+        )
+    return Stack(image, data, view, left_out)
+
+
+def _full(image: Image) -> Any:
+    """Give the pixels of an image layer; of a pyramid, the full resolution."""
+    return image.data[0] if image.multiscale else image.data
+
+
+def _are_same(one: Any, other: Any) -> bool:
+    return isinstance(one, SideBySide) and one.is_same(other)
+
+
+def _limits(image: Image) -> tuple[float, float] | None:
+    if image.rgb:  # napari applies neither contrast limits nor gamma to colour
+        return (0.0, 1.0) if np.dtype(_full(image).dtype).kind == "f" else None
+    low, high = image.contrast_limits
+    return float(low), float(high)
+
+
+def _gamma(image: Image) -> float:
+    return 1.0 if image.rgb else float(image.gamma)
 
 
 def _shows_low_bright(image: Image) -> bool:
@@ -145,14 +219,21 @@ def alignment(image: Image) -> dict[str, Any]:
     }
 
 
-def label_colors() -> Any:
-    """Give the colours of objects: bright ones first, none of them the prompts' red or green."""
-    return label_colormap(49, seed=0.57)
+def placed(stack: Stack) -> dict[str, Any]:
+    """Do as `alignment`, for a layer that is seen with every channel.
+
+    Of channels it has one, as thick as all of theirs.
+    """
+    given = alignment(stack.image)
+    if stack.channel_axis is not None:
+        given["scale"] = _thick(stack)
+        given["translate"] = _place(stack)(_origin(stack))
+    return given
 
 
 def new_labels(stack: Stack, data: Any, name: str) -> Labels:
-    """Make a layer for results, on the image."""
-    return Labels(data, name=name, colormap=label_colors(), **alignment(stack.image))
+    """Make a layer for results, on the image; of a shape with an axis for channels, if any."""
+    return Labels(data, name=name, colormap=label_colors(), **placed(stack))
 
 
 def new_preview(stack: Stack, name: str) -> Labels:
@@ -165,28 +246,48 @@ def new_preview(stack: Stack, name: str) -> Labels:
 
 def write_preview(layer: Labels, stack: Stack, masks: FrameMasks) -> None:
     """Put masks into a layer of one frame, and the layer where the frame is."""
-    image = stack.image
-    origin = np.zeros(image.ndim)
+    origin = _origin(stack)
     for axis, position in stack.held.items():
         origin[axis] = position
     if stack.axis is not None:
         origin[stack.axis] = masks.frame
-    place = Affine(
+    layer.data = masks.labels(PREVIEW_DTYPE).reshape(layer.data.shape)
+    layer.translate = _place(stack)(origin)
+
+
+def align(layer: Labels, stack: Stack) -> None:
+    """Follow an image that was moved or scaled since the layer was made."""
+    for name, value in placed(stack).items():
+        if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
+            setattr(layer, name, value)
+
+
+def _thick(stack: Stack) -> np.ndarray:
+    """Give the scale of a layer whose one channel is as thick as all of the image."""
+    scale = np.array(stack.image.scale, dtype=float)
+    if stack.channel_axis is not None:
+        scale[stack.channel_axis] *= stack.layer_shape[stack.channel_axis]
+    return scale
+
+
+def _origin(stack: Stack) -> np.ndarray:
+    """Give the first pixel of the image, in the middle of its channels."""
+    origin = np.zeros(stack.image.ndim)
+    if stack.channel_axis is not None:
+        origin[stack.channel_axis] = (stack.layer_shape[stack.channel_axis] - 1) / 2
+    return origin
+
+
+def _place(stack: Stack) -> Affine:
+    """Give where the image has its pixels, but for its affine."""
+    image = stack.image
+    return Affine(
         scale=image.scale,
         translate=image.translate,
         rotate=image.rotate,
         shear=image.shear,
         ndim=image.ndim,
     )
-    layer.data = masks.labels(PREVIEW_DTYPE).reshape(layer.data.shape)
-    layer.translate = place(origin)
-
-
-def align(layer: Labels, image: Image) -> None:
-    """Follow an image that was moved or scaled since the layer was made."""
-    for name, value in alignment(image).items():
-        if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
-            setattr(layer, name, value)
 
 
 def locate(
@@ -215,10 +316,10 @@ def _linear(
     return np.stack(columns, axis=1), offset
 
 
-def _position(image: Image, data: Any, dims: Dims) -> list[int]:
+def _position(image: Image, dims: Dims) -> list[int]:
     """Give the pixel that the viewer is at, on every axis."""
     inside = _whole(np.asarray(image.world_to_data(dims.point)))
-    return [int(i) for i in np.clip(inside, 0, np.array(data.shape[: image.ndim]) - 1)]
+    return [int(i) for i in np.clip(inside, 0, np.array(_full(image).shape[: image.ndim]) - 1)]
 
 
 def _whole(positions: np.ndarray) -> np.ndarray:

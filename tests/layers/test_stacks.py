@@ -135,6 +135,6 @@ def test_labels_follow_an_image_that_is_moved(image):
     labels = new_labels(stack, np.zeros((4, 12, 15), np.uint16), "labels")
     image.translate = (0, 5, 6)
 
-    align(labels, image)
+    align(labels, stack)
 
     assert labels.data_to_world((1, 2, 3)) == image.data_to_world((1, 2, 3))

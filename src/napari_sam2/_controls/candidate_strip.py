@@ -16,6 +16,12 @@ if TYPE_CHECKING:
     import numpy as np
 
 PICTURE = 76  #: edge, in pixels of the screen
+#: The one that is taken stands out in any theme.
+STYLE = """
+QToolButton { border: 2px solid transparent; border-radius: 4px; padding: 1px; }
+QToolButton:hover { border-color: rgba(255, 212, 0, 90); }
+QToolButton:checked { border-color: #ffd400; }
+"""
 OUTLINE, SHADE = QColor("#ffd400"), QColor(0, 0, 0, 160)
 
 
@@ -27,6 +33,7 @@ class CandidateStrip(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.buttons = tuple(QToolButton() for _ in range(OFFERED))
+        self.setStyleSheet(STYLE)
         row = QHBoxLayout(self)
         row.setContentsMargins(0, 0, 0, 0)
         for place, button in enumerate(self.buttons):

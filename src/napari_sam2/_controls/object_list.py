@@ -17,7 +17,7 @@ from qtpy.QtWidgets import (
 )
 
 from napari_sam2._controls.swatch import SWATCH, swatch
-from napari_sam2._layers import label_colors
+from napari_sam2._label_layers import label_colors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping

@@ -9,7 +9,7 @@ from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2._controls.drawing import draw
-from napari_sam2._layers import alignment
+from napari_sam2._layers import placed
 from napari_sam2._reading import (
     CANDIDATE,
     NO_CANDIDATE,
@@ -81,8 +81,22 @@ class PromptLayers(QObject):
         viewer.layers.selection.events.active.connect(self._tell_tool)
 
     @property
+    def tool(self) -> str:
+        """The tool in hand: one of `TOOLS`, or empty."""
+        active = self._viewer.layers.selection.active
+        for tool, (kind, mode) in TOOLS.items():
+            if active is not None and active is self._followed[kind] and active.mode == mode:
+                return tool
+        return ""
+
+    @property
     def is_drawing(self) -> bool:
-        """Whether a mouse button is down: what is drawn is not done."""
+        """Whether what is drawn is not done: a mouse button is down, or corners are to come."""
+        shapes = self._followed[Shapes]
+        return self._is_hand_down or bool(getattr(shapes, "_is_creating", False))
+
+    @property
+    def _is_hand_down(self) -> bool:
         active = self._viewer.layers.selection.active
         return self._drawn_on is not None and self._drawn_on is active
 
@@ -238,7 +252,7 @@ class PromptLayers(QObject):
         self._set_defaults(event.source)
 
     def _tell_edited(self, event: Any = None) -> None:
-        if self.is_drawing:
+        if self._is_hand_down:
             self._is_edited = True
         else:
             self.edited.emit()
@@ -274,12 +288,7 @@ class PromptLayers(QObject):
             self.edited.emit()
 
     def _tell_tool(self, event: Any = None) -> None:
-        active = self._viewer.layers.selection.active
-        for tool, (kind, mode) in TOOLS.items():
-            if active is not None and active is self._followed[kind] and active.mode == mode:
-                self.tool_changed.emit(tool)
-                return
-        self.tool_changed.emit("")
+        self.tool_changed.emit(self.tool)
 
 
 def _add_drawings(layer: Points | Shapes, drawings: Sequence[Drawing]) -> None:
@@ -337,7 +346,7 @@ def _new_layer(kind: type, stack: Stack, defaults: dict[str, Any]) -> Points | S
         "features": features,
         # The first value to be seen gets the first colour of a Shapes layer.
         "feature_defaults": first,
-        **alignment(image),
+        **placed(stack),
     }
     if kind is Shapes:
         layer = Shapes(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from napari.layers import Points, Shapes
+from napari.layers import Labels, Points, Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor, QIcon
 from qtpy.QtWidgets import (
@@ -41,6 +41,8 @@ TOOL_TIPS = {
     "It is taken as the object's mask.",
     "scribble": "Draw a line along the object; with the sign at negative, beside it.\n"
     "It stands for points along it.",
+    "brush": "Paint the object: what is painted on a frame is its mask there.\n"
+    "Eraser, fill and undo are napari's, in the layer controls.",
 }
 
 
@@ -49,6 +51,7 @@ class PromptPanel(QWidget):
 
     tool_taken = Signal(str)
     tool_put_down = Signal()
+    labels_wanted = Signal(object, bool)  #: a Labels layer, and whether all of its frames
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -71,6 +74,20 @@ class PromptPanel(QWidget):
         self.pickers = {
             kind: LayerPicker(viewer, kind, placeholder=name) for kind, name in NAMES.items()
         }
+        self.labels = LayerPicker(viewer, Labels, placeholder="none")
+        self.labels.setToolTip(
+            "Begin with a segmentation: its objects keep their numbers, and each is prompted\n"
+            "with its mask. It is copied into a layer that can be painted on."
+        )
+        self.use_frame = QPushButton("Use this frame")
+        self.use_all = QPushButton("Use all frames")
+        for button, is_all in ((self.use_frame, False), (self.use_all, True)):
+            button.setToolTip(self.labels.toolTip())
+            button.setEnabled(False)
+            button.clicked.connect(
+                lambda checked, is_all=is_all: self.labels_wanted.emit(self.labels.layer(), is_all)
+            )
+            self.labels.picked.connect(lambda layer, b=button: b.setEnabled(layer is not None))
         self._lay_out()
         self.set_positive(True)
 
@@ -111,6 +128,11 @@ class PromptPanel(QWidget):
         form = Form(own)
         form.add("Points", self.pickers[Points])
         form.add("Shapes", self.pickers[Shapes])
+        form.add("Labels", self.labels)
+        uses = QHBoxLayout()
+        uses.addWidget(self.use_frame, 1)
+        uses.addWidget(self.use_all, 1)
+        form.addRow(uses)
         own.setToolTip(
             "Prompts may come from layers of your own. The features 'object' and 'positive' are\n"
             "read where they are; without them, all is positive and of the current object."
