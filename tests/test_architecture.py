@@ -60,16 +60,19 @@ ALLOWED = {
     "cli": CORE
     | {"automatic", "cli", "demo", "divisions", "downloads", "evaluation", "exports", "labels"}
     | {"meta", "napari", "session", "training", "vos"},
-    "_layers": {"napari", "predictors", "prompts", "session"},
+    "_label_layers": {"napari"},
+    "_layers": {"_label_layers", "napari", "predictors", "prompts", "session"},
+    "_painted": {"_layers", "labels", "napari", "prompts"},
+    "_reading": {"_layers", "napari", "prompts"},
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE
-    | {"_controls", "_layers", "_worker", "automatic", "magicgui", "napari", "qtpy"}
-    | {"session", "superqt"},
+    | {"_controls", "_label_layers", "_layers", "_painted", "_reading", "_worker"}
+    | {"automatic", "downloads", "magicgui", "napari", "qtpy", "session", "superqt"},
     "_everything": {"_controls", "_widget", "model", "napari", "qtpy", "session"},
     "_widget": CORE
-    | {"_controls", "_layers", "_worker", "automatic", "magicgui", "napari", "qtpy"}
-    | {"session", "superqt"},
+    | {"_controls", "_label_layers", "_layers", "_painted", "_reading", "_worker"}
+    | {"automatic", "magicgui", "napari", "qtpy", "session", "superqt"},
 }
 GUI = {"magicgui", "napari", "qtpy", "superqt"}
 NETWORK = {"pooch", "requests"}

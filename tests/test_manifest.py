@@ -41,6 +41,34 @@ def test_opened_from_the_menu_the_dock_works_on_the_layers_of_the_viewer(
     assert tool.isChecked()
 
 
+@pytest.mark.parametrize("menu", ["segment", "track", "annotate"])
+def test_dock_is_opened_from_the_menus_of_what_it_does(manifest, menu):
+    items = manifest.contributions.menus[f"napari/layers/{menu}"]
+
+    assert [item.command for item in items] == ["napari-sam2.annotate"]
+
+
+@pytest.mark.parametrize("key", ["nuclei_3d", "coins", "tissue"])
+def test_sample_opens_as_an_image_without_a_network(manifest, make_napari_viewer, key):
+    viewer = make_napari_viewer()
+
+    (image,) = viewer.open_sample("napari-sam2", key)
+
+    assert image.data.any()
+    assert image.rgb is (key == "tissue")
+
+
+def test_generated_stack_has_planes_apart_and_nuclei_over_several(manifest):
+    (contribution,) = [one for one in manifest.contributions.sample_data if one.key == "nuclei_3d"]
+
+    ((images, options, _),) = contribution.open()
+
+    assert (images.ndim, images.dtype) == (3, np.uint16)
+    assert options["scale"][0] > options["scale"][1]
+    bright = images > np.percentile(images, 90)
+    assert (bright.sum(axis=0) > 3).any()
+
+
 @pytest.mark.parametrize("key", ["nuclei", "cells"])
 def test_sample_is_a_stack_that_changes(manifest, key):
     (contribution,) = [one for one in manifest.contributions.sample_data if one.key == key]

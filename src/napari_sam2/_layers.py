@@ -1,85 +1,104 @@
-"""napari layers to prompts, masks to layers: the only file that knows world coordinates."""
+"""How image layers are played, and layers that lie on them: alone knows world coordinates."""
 
 from __future__ import annotations
 
-from collections import defaultdict
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from napari.layers import Labels, Points, Shapes
-from napari.utils.colormaps import label_colormap
+from napari.layers import Labels
 from napari.utils.transforms import Affine
-from skimage.draw import polygon
 
+from napari_sam2._label_layers import label_colors
+from napari_sam2.predictors.channels import SideBySide
 from napari_sam2.predictors.frames import View
-from napari_sam2.prompts import (
-    BoxPrompt,
-    FrameMasks,
-    MaskPrompt,
-    PointPrompt,
-    Prompt,
-    parse_object_id,
-    parse_positive,
-)
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping
 
     from napari.components import Dims
     from napari.layers import Image, Layer
 
-OBJECT, POSITIVE = "object", "positive"  #: feature columns of the prompt layers
+    from napari_sam2.prompts import FrameMasks
+
 PREVIEW_DTYPE = np.dtype(np.uint16)
-#: Rows and columns of the pixels within an outline, and its sign.
-Filled = tuple[np.ndarray, np.ndarray, bool]
-SMALLEST_BOX = 1.0  #: pixels; a click in box mode leaves a smaller one behind
+
+
+@dataclass(frozen=True)
+class Channels:
+    """What the model sees as red, green and blue: of one image, or of several of one shape."""
+
+    axis: int | None = None  #: of the image layer
+    positions: tuple[int, ...] = ()  #: on it
+    layers: tuple[Image, ...] = ()  #: instead of an axis
 
 
 @dataclass(frozen=True, eq=False)
 class Stack:
-    """An image layer as it is played: along one axis, with all others but two held."""
+    """An image layer as it is played: along one axis, with all others but two held.
+
+    Axes are those of the layer; only the view counts them without that of the channels.
+    """
 
     image: Image
-    data: Any  #: what the layer shows; of a pyramid, the full resolution
+    data: Any  #: what the model sees; of a pyramid, the full resolution
     view: View
+    channel_axis: int | None = None  #: of the layer
+
+    @property
+    def layer_shape(self) -> tuple[int, ...]:
+        """Shape of the layer's data, without colour."""
+        return tuple(int(n) for n in _full(self.image).shape[: self.image.ndim])
+
+    @property
+    def label_shape(self) -> tuple[int, ...]:
+        """Shape of labels for all of it: without colour and channels."""
+        return tuple(n for i, n in enumerate(self.layer_shape) if i != self.channel_axis)
 
     @property
     def axis(self) -> int | None:
         """The axis that is played; None for a single image."""
-        return None if self.image.ndim == 2 else self.view.axis
+        return None if len(self.label_shape) == 2 else self._on_layer(self.view.axis)
 
-    @property
+    @cached_property
     def held(self) -> Mapping[int, int]:
         """Position on every axis that is neither played nor seen."""
-        return self.view.held or {}
+        return {self._on_layer(axis): at for axis, at in (self.view.held or {}).items()}
 
     @cached_property
     def seen(self) -> tuple[int, int]:
         """The axes of rows and columns."""
-        axes = range(self.image.ndim)
-        rows, columns = (i for i in axes if i not in self.held and i != self.axis)
+        others = {*self.held, self.axis, self.channel_axis}
+        rows, columns = (i for i in range(self.image.ndim) if i not in others)
         return rows, columns
 
     @property
     def n_frames(self) -> int:
         """How many frames there are."""
-        return 1 if self.axis is None else int(self.data.shape[self.axis])
+        return 1 if self.axis is None else int(self.layer_shape[self.axis])
 
     @property
     def shape(self) -> tuple[int, int]:
         """(H, W) of a frame, in pixels."""
         rows, columns = self.seen
-        return int(self.data.shape[rows]), int(self.data.shape[columns])
+        return int(self.layer_shape[rows]), int(self.layer_shape[columns])
+
+    def index(self, frame: int) -> tuple[int | slice, ...]:
+        """Give the index of a frame in a layer of labels; see `lay`."""
+        at = {self.axis: frame, self.channel_axis: 0}
+        return tuple(
+            self.held.get(axis, at.get(axis, slice(None))) for axis in range(self.image.ndim)
+        )
 
     def same_place(self, other: Stack | None) -> bool:
         """Whether pixels of frames are the same pixels in the other."""
         return (
             other is not None
             and self.image is other.image
-            and self.data is other.data
+            and (self.data is other.data or _are_same(self.data, other.data))
             and (self.axis, self.held) == (other.axis, other.held)
+            and self.channel_axis == other.channel_axis
         )
 
     def same_pixels(self, other: Stack | None) -> bool:
@@ -90,23 +109,19 @@ class Stack:
         """Give the frame that the viewer is at."""
         if self.axis is None:
             return 0
-        return _position(self.image, self.data, dims)[self.axis]
+        return _position(self.image, dims)[self.axis]
 
     def is_shown(self, dims: Dims, frame: int) -> bool:
         """Whether the viewer shows the frame, or part of it."""
         played = None if self.axis is None else self.axis + dims.ndim - self.image.ndim
         return played in dims.displayed or self.current_frame(dims) == frame
 
-
-@dataclass(frozen=True)
-class Reading:
-    """What prompt layers say about a stack."""
-
-    prompts: dict[int, dict[int, tuple[Prompt, ...]]]  #: by object, then by frame
-    notices: tuple[str, ...] = ()  #: what was left out, for the user
+    def _on_layer(self, axis: int) -> int:
+        """Give the layer's axis for one that is counted without that of the channels."""
+        return axis if self.channel_axis is None or axis < self.channel_axis else axis + 1
 
 
-def read_stack(image: Image, dims: Dims, axis: int = 0) -> Stack:
+def read_stack(image: Image, dims: Dims, axis: int = 0, channels: Channels | None = None) -> Stack:
     """Read how an image layer is looked at.
 
     Parameters
@@ -115,28 +130,66 @@ def read_stack(image: Image, dims: Dims, axis: int = 0) -> Stack:
     dims : Dims
         The viewer's; axes that are neither played nor displayed are held where it is.
     axis : int
-        The axis to play.
+        The axis to play, of the layer.
+    channels : Channels, optional
+        What is red, green and blue; the image alone, grey or in its own colours, unless given.
+
+    Raises
+    ------
+    ValueError
+        If layers to be seen together differ in shape.
     """
-    data = image.data[0] if image.multiscale else image.data
-    offset = dims.ndim - image.ndim
-    others = [i for i in range(image.ndim) if i != axis or image.ndim == 2]
+    channels = channels or Channels()
+    offset, left_out = dims.ndim - image.ndim, channels.axis
+    spatial = [i for i in range(image.ndim) if i != left_out]
+    others = [i for i in spatial if i != axis or len(spatial) == 2]
     # Displayed axes are rows and columns; where that leaves a choice, the last ones are.
     ranked = sorted(others, key=lambda i: (i + offset in dims.displayed, i))
-    at = _position(image, data, dims)
-    # napari applies neither contrast limits nor gamma to colour.
-    limits = (0.0, 1.0) if np.dtype(data.dtype).kind == "f" else None
-    if not image.rgb:
-        low, high = image.contrast_limits
-        limits = (float(low), float(high))
+    at = _position(image, dims)
     view = View(
-        axis=axis,
-        held={i: at[i] for i in sorted(ranked[:-2])},
+        axis=spatial.index(axis) if axis in spatial else 0,
+        held={spatial.index(i): at[i] for i in sorted(ranked[:-2])},
         rgb=image.rgb,
-        contrast_limits=limits,
-        gamma=1.0 if image.rgb else float(image.gamma),
+        contrast_limits=_limits(image),
+        gamma=_gamma(image),
         inverted=not image.rgb and _shows_low_bright(image),
     )
-    return Stack(image, data, view)
+    data = _full(image)
+    if left_out is not None:
+        view = replace(view, channel_axis=left_out, channels=channels.positions)
+    elif len(channels.layers) > 1:
+        data = SideBySide([_full(layer) for layer in channels.layers])
+        pairs = tuple(_limits(layer) or (0.0, 1.0) for layer in channels.layers)
+        gammas = tuple(_gamma(layer) for layer in channels.layers)
+        view = replace(
+            view,
+            channel_axis=0,
+            channels=tuple(range(len(pairs))),
+            contrast_limits=pairs,
+            gamma=gammas[0] if len(set(gammas)) == 1 else gammas,
+            inverted=False,
+        )
+    return Stack(image, data, view, left_out)
+
+
+def _full(image: Image) -> Any:
+    """Give the pixels of an image layer; of a pyramid, the full resolution."""
+    return image.data[0] if image.multiscale else image.data
+
+
+def _are_same(one: Any, other: Any) -> bool:
+    return isinstance(one, SideBySide) and one.is_same(other)
+
+
+def _limits(image: Image) -> tuple[float, float] | None:
+    if image.rgb:  # napari applies neither contrast limits nor gamma to colour
+        return (0.0, 1.0) if np.dtype(_full(image).dtype).kind == "f" else None
+    low, high = image.contrast_limits
+    return float(low), float(high)
+
+
+def _gamma(image: Image) -> float:
+    return 1.0 if image.rgb else float(image.gamma)
 
 
 def _shows_low_bright(image: Image) -> bool:
@@ -153,80 +206,6 @@ def go_to(image: Image, dims: Dims, at: Mapping[int, int]) -> None:
         dims.set_point(axis + dims.ndim - image.ndim, world[axis])
 
 
-def read_prompts(
-    stack: Stack, dims: Dims, layers: Iterable[Points | Shapes], object_id: int
-) -> Reading:
-    """Express every point and shape in the stack's own pixels, whatever the layers' transforms.
-
-    Layers with fewer axes than the image speak of where the viewer is.
-
-    Parameters
-    ----------
-    stack : Stack
-    dims : Dims
-        The viewer's.
-    layers : iterable of Points or Shapes
-    object_id : int
-        The object of prompts that do not name one.
-
-    Raises
-    ------
-    ValueError
-        If a prompt or a feature makes no sense.
-    """
-    found: dict[int, dict[int, list[Prompt]]] = defaultdict(lambda: defaultdict(list))
-    notices: list[str] = []
-    for layer in layers:
-        read = _read_points if isinstance(layer, Points) else _read_shapes
-        for one, prompt in read(stack, dims, layer, object_id, notices):
-            found[one][prompt.frame].append(prompt)
-    return Reading(
-        {i: {frame: tuple(p) for frame, p in sorted(by.items())} for i, by in found.items()},
-        tuple(notices),
-    )
-
-
-def prompts_of(
-    stack: Stack, dims: Dims, layer: Points | Shapes, object_id: int, frame: int | None = None
-) -> list[int]:
-    """Find the points or shapes of an object, or of no one by name, on one frame or on all."""
-    owners = _owners(layer, object_id)
-    found = []
-    for index, vertices in enumerate(_vertices(layer)):
-        frames, _, here = _locate(stack, dims, layer, vertices)
-        if owners[index] == object_id and (frame is None or (here.all() and frame in frames)):
-            found.append(index)
-    return found
-
-
-def extra_boxes(stack: Stack, dims: Dims, shapes: Shapes, default: int) -> list[int]:
-    """Find the boxes whose object has an earlier box on the same frame."""
-    owners, taken, extra = _owners(shapes, default), set(), []
-    for index, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
-        frames, _, here = _locate(stack, dims, shapes, vertices)
-        if kind in {"rectangle", "ellipse"} and here.all():
-            where = (owners[index], int(frames[0]))
-            if where in taken:
-                extra.append(index)
-            taken.add(where)
-    return extra
-
-
-def column(layer: Points | Shapes, name: str, default: int | bool) -> list[Any]:
-    """Read a feature of every point or shape; the default where it is missing."""
-    if name not in layer.features:
-        return [default] * len(layer.data)
-    parse = parse_positive if isinstance(default, bool) else parse_object_id
-    values = layer.features[name]
-    try:
-        return [
-            default if missing else parse(value)
-            for value, missing in zip(values, values.isna(), strict=True)
-        ]
-    except ValueError as error:
-        raise ValueError(f"The feature {name!r} of {layer.name!r}: {error}") from error
-
-
 def alignment(image: Image) -> dict[str, Any]:
     """Give the arguments that place a new layer exactly on the image."""
     return {
@@ -240,14 +219,21 @@ def alignment(image: Image) -> dict[str, Any]:
     }
 
 
-def label_colors() -> Any:
-    """Give the colours of objects: bright ones first, none of them the prompts' red or green."""
-    return label_colormap(49, seed=0.57)
+def placed(stack: Stack) -> dict[str, Any]:
+    """Do as `alignment`, for a layer that is seen with every channel.
+
+    Of channels it has one, as thick as all of theirs.
+    """
+    given = alignment(stack.image)
+    if stack.channel_axis is not None:
+        given["scale"] = _thick(stack)
+        given["translate"] = _place(stack)(_origin(stack))
+    return given
 
 
 def new_labels(stack: Stack, data: Any, name: str) -> Labels:
-    """Make a layer for results, on the image."""
-    return Labels(data, name=name, colormap=label_colors(), **alignment(stack.image))
+    """Make a layer for results, on the image; of a shape with an axis for channels, if any."""
+    return Labels(data, name=name, colormap=label_colors(), **placed(stack))
 
 
 def new_preview(stack: Stack, name: str) -> Labels:
@@ -265,100 +251,51 @@ def write_preview(layer: Labels, stack: Stack, masks: FrameMasks) -> None:
 
 def write_frame(layer: Labels, stack: Stack, frame: int, labels: np.ndarray) -> None:
     """Put labels (H, W) into a layer of one frame, and the layer where the frame is."""
-    image = stack.image
-    origin = np.zeros(image.ndim)
+    origin = _origin(stack)
     for axis, position in stack.held.items():
         origin[axis] = position
     if stack.axis is not None:
         origin[stack.axis] = frame
-    place = Affine(
+    layer.data = labels.astype(PREVIEW_DTYPE).reshape(layer.data.shape)
+    layer.translate = _place(stack)(origin)
+
+
+def align(layer: Labels, stack: Stack) -> None:
+    """Follow an image that was moved or scaled since the layer was made."""
+    for name, value in placed(stack).items():
+        if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
+            setattr(layer, name, value)
+
+
+def _thick(stack: Stack) -> np.ndarray:
+    """Give the scale of a layer whose one channel is as thick as all of the image."""
+    scale = np.array(stack.image.scale, dtype=float)
+    if stack.channel_axis is not None:
+        scale[stack.channel_axis] *= stack.layer_shape[stack.channel_axis]
+    return scale
+
+
+def _origin(stack: Stack) -> np.ndarray:
+    """Give the first pixel of the image, in the middle of its channels."""
+    origin = np.zeros(stack.image.ndim)
+    if stack.channel_axis is not None:
+        origin[stack.channel_axis] = (stack.layer_shape[stack.channel_axis] - 1) / 2
+    return origin
+
+
+def _place(stack: Stack) -> Affine:
+    """Give where the image has its pixels, but for its affine."""
+    image = stack.image
+    return Affine(
         scale=image.scale,
         translate=image.translate,
         rotate=image.rotate,
         shear=image.shear,
         ndim=image.ndim,
     )
-    layer.data = labels.astype(PREVIEW_DTYPE).reshape(layer.data.shape)
-    layer.translate = place(origin)
 
 
-def align(layer: Labels, image: Image) -> None:
-    """Follow an image that was moved or scaled since the layer was made."""
-    for name, value in alignment(image).items():
-        if not np.array_equal(np.asarray(getattr(layer, name)), np.asarray(value)):
-            setattr(layer, name, value)
-
-
-def _read_points(
-    stack: Stack, dims: Dims, points: Points, object_id: int, notices: list[str]
-) -> Iterator[tuple[int, Prompt]]:
-    owners, signs = _owners(points, object_id), column(points, POSITIVE, True)
-    frames, pixels, here = _locate(stack, dims, points, points.data)
-    for index in np.flatnonzero(here):
-        row, col = pixels[index].tolist()
-        yield owners[index], PointPrompt(int(frames[index]), row, col, signs[index])
-
-
-def _read_shapes(
-    stack: Stack, dims: Dims, shapes: Shapes, object_id: int, notices: list[str]
-) -> Iterator[tuple[int, Prompt]]:
-    owners, signs = _owners(shapes, object_id), column(shapes, POSITIVE, True)
-    filled: dict[tuple[int, int], list[Filled]] = defaultdict(list)
-    ignored: dict[str, int] = defaultdict(int)
-    for index, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
-        frames, pixels, here = _locate(stack, dims, shapes, vertices)
-        if not here.all():
-            continue
-        frame = int(frames[0])
-        if (frames != frame).any():
-            ignored["shapes that reach over several frames"] += 1
-        elif kind in {"path", "line"}:
-            ignored["lines and paths (draw boxes or outlines)"] += 1
-        elif kind == "polygon":
-            inside = polygon(pixels[:, 0], pixels[:, 1], stack.shape)
-            filled[owners[index], frame].append((*inside, signs[index]))
-        elif not signs[index]:
-            ignored["negative boxes (use negative points)"] += 1
-        elif np.ptp(pixels, axis=0).min() < SMALLEST_BOX:
-            ignored["boxes thinner than a pixel"] += 1
-        else:
-            corners = (*pixels.min(axis=0).tolist(), *pixels.max(axis=0).tolist())
-            yield owners[index], BoxPrompt(frame, *corners)
-    for (owner, frame), parts in filled.items():
-        mask = _mask_of(stack, frame, parts)
-        # An empty mask would say that the object is not there.
-        if mask.part.size:
-            yield owner, mask
-        else:
-            ignored["outlines without a pixel of the image"] += 1
-    notices += [f"{count} ignored: {what}" for what, count in ignored.items()]
-
-
-def _mask_of(stack: Stack, frame: int, parts: Sequence[Filled]) -> MaskPrompt:
-    """Fill outlines one after the other, in the box that holds them: there may be hundreds."""
-    rows, columns = (np.concatenate([part[axis] for part in parts]) for axis in (0, 1))
-    if not rows.size:
-        return MaskPrompt(frame, np.zeros(stack.shape, dtype=bool))
-    origin = int(rows.min()), int(columns.min())
-    mask = np.zeros((rows.max() - origin[0] + 1, columns.max() - origin[1] + 1), dtype=bool)
-    for its_rows, its_columns, positive in parts:
-        mask[its_rows - origin[0], its_columns - origin[1]] = positive
-    return MaskPrompt(frame, mask, origin, stack.shape)
-
-
-def _owners(layer: Points | Shapes, default: int) -> list[int]:
-    owners, most = column(layer, OBJECT, default), np.iinfo(PREVIEW_DTYPE).max
-    for owner in owners:
-        if not 1 <= owner <= most:
-            raise ValueError(f"Objects are numbered 1 to {most}; {layer.name!r} has {owner}.")
-    return owners
-
-
-def _vertices(layer: Points | Shapes) -> list[np.ndarray]:
-    return [np.atleast_2d(one) for one in layer.data]
-
-
-def _locate(
+def locate(
     stack: Stack, dims: Dims, layer: Layer, positions: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Express positions in a layer's data as frames, pixels (N, 2), and whether on held planes."""
@@ -384,10 +321,10 @@ def _linear(
     return np.stack(columns, axis=1), offset
 
 
-def _position(image: Image, data: Any, dims: Dims) -> list[int]:
+def _position(image: Image, dims: Dims) -> list[int]:
     """Give the pixel that the viewer is at, on every axis."""
     inside = _whole(np.asarray(image.world_to_data(dims.point)))
-    return [int(i) for i in np.clip(inside, 0, np.array(data.shape[: image.ndim]) - 1)]
+    return [int(i) for i in np.clip(inside, 0, np.array(_full(image).shape[: image.ndim]) - 1)]
 
 
 def _whole(positions: np.ndarray) -> np.ndarray:

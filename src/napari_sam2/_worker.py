@@ -15,7 +15,8 @@ from qtpy.QtCore import QThreadPool
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator
 
-ROOM = 3  #: workers that may be about to start: a run, a preview, an edit
+#: Workers that may be about to start: a run, a preview, an edit, a picture, what is computed ahead.
+ROOM = 6
 
 _LOGGER = logging.getLogger(__name__)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike
 
 CERTAIN = 10.0  #: logit of what the user gave as a mask
+OFFERED = 3  #: masks that the network offers for a click
 
 _POSITIVE = {"1", "1.0", "true", "t", "yes", "y", "positive", "+"}
 _NEGATIVE = {"0", "0.0", "false", "f", "no", "n", "negative", "-"}
@@ -30,9 +31,14 @@ class PointPrompt:
     row: float
     column: float
     positive: bool = True
+    #: Which of the masks offered for it is meant, where it is the first or the only prompt: 0 to
+    #: 2, in the network's own order. The one with the highest predicted IoU unless given.
+    candidate: int | None = None
 
     def __post_init__(self) -> None:
         _check_finite("A point", self.row, self.column)
+        if self.candidate is not None and not 0 <= self.candidate < OFFERED:
+            raise ValueError(f"Candidates are numbered 0 to {OFFERED - 1}; got {self.candidate}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,11 +220,13 @@ class Candidates:
     frame: int
     shape: tuple[int, int]  #: (H, W) of the frame
     masks: tuple[ObjectMask, ...]  #: three after a single click, else one
+    chosen: int = 0  #: which of `masks` is taken
+    numbers: tuple[int, ...] = ()  #: of each of `masks`, in the network's own order
 
     @property
     def best(self) -> ObjectMask:
-        """The mask that is taken."""
-        return self.masks[0]
+        """The mask that is taken: the surest, unless the user chose another."""
+        return self.masks[self.chosen]
 
 
 def bounding_box(mask: np.ndarray) -> tuple[int, int, int, int] | None:

@@ -19,12 +19,12 @@ from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
 from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
-from napari_sam2.prompts import Candidates, FrameMasks
+from napari_sam2.prompts import Candidates, FrameMasks, PointPrompt
 from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
 from napari_sam2.workspace import Workspace
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
     from pathlib import Path
 
     import numpy as np
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from napari_sam2.predictors import SAM2
     from napari_sam2.predictors.frames import ArrayLike
     from napari_sam2.predictors.passes import Direction, Plan
+    from napari_sam2.predictors.windows import Window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,8 +144,50 @@ class Session(Annotations):
             prompts, earlier = self.prompts(object_id, frame), self._work.found(object_id, frame)
             return self._work.tracker.prompt(object_id, frame, prompts, earlier)
 
+    def choose(self, object_id: int, frame: int, index: int) -> Candidates:
+        """Choose among the masks that are offered for an object's click.
+
+        Further clicks correct the one chosen, and `propagate` goes on from it: from its mask,
+        and from what the network made of it. The choice belongs to the click, and goes with it.
+
+        Parameters
+        ----------
+        object_id : int
+        frame : int
+            With one click on the object, and nothing else.
+        index : int
+            Which of `Candidates.masks`; 0 is the surest.
+
+        Returns
+        -------
+        Candidates
+            The chosen one is its `best`.
+
+        Raises
+        ------
+        ValueError
+            If there is no choice, or no such mask.
+        """
+        with self._work.lock:
+            offered = self.segment(object_id, frame)
+            count = len(offered.masks)
+            first, *_ = self.prompts(object_id, frame)
+            if count == 1 or not isinstance(first, PointPrompt):
+                raise ValueError(
+                    f"Nothing to choose from on frame {frame}: masks are offered for a single "
+                    "click, and one is found for a box, a mask or several clicks."
+                )
+            if not 0 <= index < count:
+                raise ValueError(f"There are masks 0 to {count - 1} to choose from; got {index}.")
+            chosen = replace(first, candidate=offered.numbers[index])
+            self.set_prompts(object_id, frame, (chosen,))
+            return self.segment(object_id, frame)
+
     def accept(self, candidates: Candidates) -> None:
-        """Write the best of `candidates` to the labels, if the object is still there."""
+        """Write the best of `candidates`, or the one that was chosen, to the labels.
+
+        Nothing is written of an object that was removed since.
+        """
         frame, best = candidates.frame, candidates.best
         with self._work.lock:
             if best.object_id in self.objects:
@@ -326,6 +369,39 @@ class Session(Annotations):
         """
         with self._work.lock:
             return self._work.labels.before(frame)
+
+    def window(self, object_id: int, frame: int) -> Window:
+        """Give the part of a frame that the model saw of an object; else the whole frame.
+
+        Parameters
+        ----------
+        object_id : int
+        frame : int
+            Where its prompts are answered.
+        """
+        with self._work.lock:
+            tracker = self._work.tracker
+            known = frame in tracker.prompted_frames(object_id)
+            return tracker.window(object_id, frame) if known else tracker.windows.whole
+
+    def prepare(self, object_id: int, frame: int, stop: Callable[[], bool] = lambda: False) -> bool:
+        """Compute what the next prompt on a frame will need, so that it is answered fast.
+
+        Parameters
+        ----------
+        object_id : int
+            Whose prompt that will be.
+        frame : int
+        stop : callable
+            Asked now and then; True ends it, and nothing is kept.
+
+        Returns
+        -------
+        bool
+            Whether it was done.
+        """
+        self.source.index(frame)
+        return self._work.tracker.prepare(object_id, frame, stop)
 
     def take_over(self, earlier: Session) -> None:
         """Go on with the objects of a session of the same data, and what was found of them.

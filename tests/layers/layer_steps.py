@@ -5,10 +5,8 @@ from __future__ import annotations
 import numpy as np
 from napari.components import Dims
 
-from napari_sam2._layers import (
-    read_prompts,
-    read_stack,
-)
+from napari_sam2._layers import read_stack
+from napari_sam2._reading import read_prompts
 
 SQUARE = np.array([[3.0, 2.0], [3.0, 9.0], [7.0, 9.0], [7.0, 2.0]])
 RIGHT = np.array([0.0, 5.0])

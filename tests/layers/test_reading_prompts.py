@@ -8,12 +8,8 @@ from layer_steps import RIGHT, SQUARE, read, stack_of
 from napari.layers import Points, Shapes
 from skimage.draw import polygon2mask
 
-from napari_sam2._layers import (
-    alignment,
-    extra_boxes,
-    prompts_of,
-    read_prompts,
-)
+from napari_sam2._layers import alignment
+from napari_sam2._reading import extra_boxes, prompts_of, read_prompts
 from napari_sam2.prompts import BoxPrompt, PointPrompt
 
 
@@ -114,7 +110,6 @@ def test_outline_that_crosses_itself_is_what_it_surrounds(image):
 @pytest.mark.parametrize(
     ("kind", "positive", "vertices", "notice"),
     [
-        ("path", True, SQUARE, "lines and paths"),
         ("rectangle", False, SQUARE, "negative boxes"),
         ("rectangle", True, SQUARE * 0.05, "thinner than a pixel"),
         ("polygon", True, SQUARE + 100, "without a pixel"),

@@ -8,15 +8,8 @@ from layer_steps import read, stack_of
 from napari.components import Dims
 from napari.layers import Image, Points
 
-from napari_sam2._layers import (
-    align,
-    alignment,
-    new_labels,
-    new_preview,
-    read_prompts,
-    read_stack,
-    write_preview,
-)
+from napari_sam2._layers import align, alignment, new_labels, new_preview, read_stack, write_preview
+from napari_sam2._reading import read_prompts
 from napari_sam2.prompts import FrameMasks, ObjectMask, PointPrompt
 
 
@@ -142,6 +135,6 @@ def test_labels_follow_an_image_that_is_moved(image):
     labels = new_labels(stack, np.zeros((4, 12, 15), np.uint16), "labels")
     image.translate = (0, 5, 6)
 
-    align(labels, image)
+    align(labels, stack)
 
     assert labels.data_to_world((1, 2, 3)) == image.data_to_world((1, 2, 3))

@@ -9,12 +9,7 @@ from layer_steps import SQUARE, in_world, read, stack_of
 from napari.layers import Image, Points, Shapes
 from skimage.draw import polygon2mask
 
-from napari_sam2._layers import (
-    alignment,
-    new_labels,
-    new_preview,
-    write_preview,
-)
+from napari_sam2._layers import alignment, new_labels, new_preview, write_preview
 from napari_sam2.prompts import BoxPrompt, FrameMasks, MaskPrompt, PointPrompt
 
 finite = st.floats(-50, 50)

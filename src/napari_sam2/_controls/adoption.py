@@ -5,18 +5,25 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+import dask.array as da  # which napari brings
+import numpy as np
 from napari.layers import Image
 
 from napari_sam2._controls.bench import Task
-from napari_sam2._layers import go_to
+from napari_sam2._layers import Channels, go_to
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from napari.components import ViewerModel
 
     from napari_sam2._controls.panels import Panels
     from napari_sam2._controls.prompt_layers import PromptLayers
     from napari_sam2._controls.results import Results
+    from napari_sam2.predictors.frames import FrameSource
     from napari_sam2.session import Session
+
+COLORS = ("red", "green", "blue")
 
 
 @dataclass(frozen=True)
@@ -43,33 +50,37 @@ def show_session(parts: Parts, session: Session, name: str) -> Task:
         If the image, as the viewer shows it, cannot be played like the session's.
     """
     source, panels = session.source, parts.panels
-    if source.channels:
-        raise ValueError(
-            f"The session sees channels {source.channels} as colours, and a layer of the viewer "
-            "shows one. Begin a session with that channel alone to show it."
-        )
-    image = _image_of(parts.viewer, session, name)
-    panels.image.choose(image, source.axis or 0)
+    image, channels = _images_of(parts.viewer, session, name)
+    shift = _shift(channels.axis)
+    panels.image.choose(image, shift(source.axis or 0), channels)
     prompts = {i: known.prompts for i, known in session.objects.items()}
     frames = sorted(frame for by_frame in prompts.values() for frame in by_frame)
-    first = {} if source.axis is None or not frames else {source.axis: frames[0]}
-    go_to(image, parts.viewer.dims, {**source.held, **first})
+    axis = None if source.axis is None else shift(source.axis)
+    held = {shift(i): at for i, at in source.held.items()}
+    first = {} if axis is None or not frames else {axis: frames[0]}
+    go_to(image, parts.viewer.dims, {**held, **first})
     stack = panels.image.stack()
-    if (stack.axis, dict(stack.held)) != (source.axis, source.held):
+    if (stack.axis, dict(stack.held)) != (axis, held):
         raise ValueError(
-            f"The session plays axis {source.axis} and holds {source.held}; the viewer plays "
+            f"The session plays axis {axis} and holds {held}; the viewer plays "
             f"{stack.axis} and holds {dict(stack.held)}. Show other axes, and try again."
         )
     panels.model.use(session.model)
+    panels.model.use_settings(session.settings)
     panels.objects.show_only({i: known.name for i, known in session.objects.items()})
     parts.layers.show_only(stack, prompts)
     parts.results.show_labels(stack, session.labels)
     # What the session's model saw; where the image looks otherwise, it will see that.
-    limits = stack.view.contrast_limits if source.rgb else source.contrast_limits
-    seen = replace(stack.view, contrast_limits=limits, gamma=source.gamma, inverted=source.inverted)
+    seen = stack.view
+    if not source.rgb:
+        limits = source.limits if len(set(source.limits)) > 1 else source.limits[0]
+        seen = replace(seen, contrast_limits=limits, gamma=source.gamma, inverted=source.inverted)
+    if source.rgb:
+        seen = replace(seen, gamma=source.gamma, inverted=source.inverted)
     return Task(
         stack=replace(stack, view=seen),
         model=session.model,
+        settings=panels.model.settings(),
         names=panels.objects.names(),
         prompts=prompts,
         frame=stack.current_frame(parts.viewer.dims),
@@ -77,18 +88,57 @@ def show_session(parts: Parts, session: Session, name: str) -> Task:
     )
 
 
-def _image_of(viewer: ViewerModel, session: Session, name: str) -> Any:
-    """Find the layer that shows a session's data, or add one."""
+def _shift(channel_axis: int | None) -> Callable[[int], int]:
+    """Count axes with that of the channels, where the layer has it."""
+    return lambda axis: axis if channel_axis is None or axis < channel_axis else axis + 1
+
+
+def _images_of(viewer: ViewerModel, session: Session, name: str) -> tuple[Any, Channels]:
+    """Find the layers that show a session's data, or add them: of channels one each."""
     source = session.source
     for layer in viewer.layers:
         if isinstance(layer, Image):
             shown = layer.data[0] if layer.multiscale else layer.data
             if shown is source.data:
-                return layer
-    looks: dict[str, Any] = {"rgb": source.rgb}
-    low, high = source.contrast_limits
+                return layer, Channels(source.channel_axis, source.channels)
+    if source.channel_axis is not None:
+        layers = _add_channels(viewer, session, name)
+        return layers[0], Channels(layers=layers) if len(layers) > 1 else Channels()
+    looks = {"rgb": source.rgb, **_looks(source, 0)}
+    return viewer.add_image(source.data, name=name, multiscale=False, **looks), Channels()
+
+
+def _add_channels(viewer: ViewerModel, session: Session, name: str) -> tuple[Any, ...]:
+    """Add a layer for each channel that the model sees, in its colour and contrast."""
+    source = session.source
+    data: Any = source.data
+    if not isinstance(data, np.ndarray):
+        data = da.from_array(data)  # type: ignore[no-untyped-call]
+    colors = COLORS if len(source.channels) > 1 else ("gray",)
+    before = (slice(None),) * (source.channel_axis or 0)
+    return tuple(
+        viewer.add_image(
+            data[(*before, channel)],
+            name=f"{name} ({channel})",
+            multiscale=False,
+            blending="additive",
+            rgb=False,
+            **{"colormap": color, **_looks(source, place)},
+        )
+        for place, (channel, color) in enumerate(zip(source.channels, colors, strict=False))
+    )
+
+
+def _looks(source: FrameSource, place: int) -> dict[str, Any]:
+    """Give how a channel looks, where that can be said of a layer."""
+    looks: dict[str, Any] = {}
+    low, high = source.limits[place if len(source.limits) > 1 else 0]
     if not source.rgb and low < high:
-        looks |= {"contrast_limits": (low, high), "gamma": source.gamma}
+        gamma = source.gamma
+        looks = {
+            "contrast_limits": (low, high),
+            "gamma": gamma[place] if isinstance(gamma, tuple) else gamma,
+        }
     if source.inverted:
         looks["colormap"] = "gray_r"
-    return viewer.add_image(source.data, name=name, multiscale=False, **looks)
+    return looks

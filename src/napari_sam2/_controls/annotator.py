@@ -11,17 +11,22 @@ from qtpy.QtCore import QObject, QTimer
 from napari_sam2._controls.adoption import Parts, show_session
 from napari_sam2._controls.before import Before
 from napari_sam2._controls.bench import Bench, Refused, Task
+from napari_sam2._controls.choosing import Choosing
 from napari_sam2._controls.drawing import leave_out_strays
 from napari_sam2._controls.follower import Follower
+from napari_sam2._controls.idle import Idle
 from napari_sam2._controls.keys import Keys
+from napari_sam2._controls.model_view import Looking
 from napari_sam2._controls.object_links import ObjectLinks
 from napari_sam2._controls.overlap_box import OverlapChooser
+from napari_sam2._controls.painting import Painting
 from napari_sam2._controls.prompt_layers import PromptLayers
 from napari_sam2._controls.results import Results
 from napari_sam2._controls.reviewer import Reviewer
 from napari_sam2._controls.status import explain
 from napari_sam2._controls.timeline import Timeline
-from napari_sam2._layers import read_prompts
+from napari_sam2._controls.tools import Tools
+from napari_sam2._reading import read_prompts
 from napari_sam2._worker import Call, Job, Queue
 
 if TYPE_CHECKING:
@@ -66,6 +71,8 @@ class Annotator(QObject):
             },
         )
         self.layers = PromptLayers(viewer, panels.prompts.pickers, self)
+        self.painting = Painting(viewer, self)
+        self.tools = Tools(viewer, panels, self.layers, self.painting, self._edits)
         self.results = Results(viewer, self.layers, self)
         self.follower = Follower(viewer, panels, self._bench, self.results)
         parts = Parts(viewer, panels, self.layers, self.results)
@@ -74,6 +81,10 @@ class Annotator(QObject):
         self.links = ObjectLinks(viewer, panels.objects, self.layers, self.results, self)
         self.reviewer = Reviewer(viewer, panels, self._bench, self.follower, self._read, self)
         self.before = Before(viewer, panels, self._bench, self.results, self)
+        self.choosing = Choosing(viewer, panels, self._bench, self.layers, self.results)
+        self.looking = Looking(viewer, panels, self._bench, self)
+        self.results.previewed.connect(self.looking.update)
+        self.idle = Idle(viewer, panels, self._bench, self.results, lambda: self.is_busy, self)
         self._edited = QTimer(self)
         self._edited.setSingleShot(True)
         self._edited.setInterval(DEBOUNCE_MS)
@@ -98,6 +109,7 @@ class Annotator(QObject):
             If the image, as the viewer shows it, cannot be played like the session's.
         """
         self._start_over("another session was opened")
+        self.painting.set_aside()
         parts = Parts(self._viewer, self._panels, self.layers, self.results)
         self._bench.adopt(show_session(parts, session, name), session)
         self.timeline.forget()
@@ -150,6 +162,7 @@ class Annotator(QObject):
         task = self._read()
         if task is not None:
             self.layers.remove(task.stack, task.object_id, task.frame)
+            self.painting.remove(task.stack, task.object_id, task.frame)
 
     def new_object(self) -> None:
         """Begin a new object."""
@@ -159,7 +172,7 @@ class Annotator(QObject):
         """Change the sign of the selected prompts, or else of the next one."""
         if not self.layers.flip_selected():
             self._panels.prompts.set_positive(not self._panels.prompts.positive)
-            self._set_next()
+            self.tools.set_next()
 
     def shut(self) -> None:
         """Stop all work, and let go of the viewer, its layers and its keys."""
@@ -168,14 +181,18 @@ class Annotator(QObject):
         self._is_open = False
         self._previews.cancel()
         self._edits.cancel()
-        for part in (self.follower, self.reviewer, self.before, self.links):
+        parts = (self.follower, self.reviewer, self.before, self.links)
+        for part in (*parts, self.choosing, self.looking, self.idle, self._panels.model):
             part.shut()
+        self._panels.image.channels.disconnect_viewer()
         self.keys.give_back()
         self.timeline.close()
         self._viewer.layers.events.removed.disconnect(self._let_go)
         self.layers.close()
+        self.painting.close()
         self.results.close()
-        for picker in (self._panels.image.images, *self._panels.prompts.pickers.values()):
+        prompts = self._panels.prompts
+        for picker in (self._panels.image.images, prompts.labels, *prompts.pickers.values()):
             picker.disconnect_viewer()
         self._edited.stop()
 
@@ -188,6 +205,7 @@ class Annotator(QObject):
             self.layers.split_boxes(stack, current, self._panels.objects.begin)
             layers = self.layers.layers()
             reading = read_prompts(stack, self._viewer.dims, layers, current)
+            reading = self.painting.add_to(reading, stack)
         except ValueError as error:
             self._panels.status.complain(str(error))
             return None
@@ -199,6 +217,7 @@ class Annotator(QObject):
         task = Task(
             stack=stack,
             model=self._panels.model.model(),
+            settings=self._panels.model.settings(),
             names=self._panels.objects.names(),
             prompts=reading.prompts,
             frame=stack.current_frame(self._viewer.dims),
@@ -265,7 +284,7 @@ class Annotator(QObject):
             return
         self._panels.status.say(
             f"{task.names[best.object_id]}, frame {candidates.frame}: predicted IoU {best.iou:.2f}"
-            + (f", the best of {count} candidates" if count > 1 else "")
+            + (f", number {candidates.chosen + 1} of {count} candidates" if count > 1 else "")
         )
 
     def _end_preview(self) -> None:
@@ -286,6 +305,8 @@ class Annotator(QObject):
         if self._panels.image.image() is None:
             return
         self.layers.remove_objects(object_ids)
+        for object_id in object_ids:
+            self.painting.remove(self._panels.image.stack(), object_id)
         task = self._read()
         if task is not None:
             self._edit(task.stack, partial(self._bench.synchronise, task))
@@ -305,19 +326,6 @@ class Annotator(QObject):
         self.results.forget_all()
         self._edited.start()
 
-    def _set_next(self, object_id: int = 0) -> None:
-        self.layers.set_next(self._panels.objects.current(), self._panels.prompts.positive)
-
-    def _take_tool(self, tool: str) -> None:
-        try:
-            self.layers.take_up(tool, self._panels.image.stack())
-        except ValueError as error:
-            self._panels.prompts.show_tool("")
-            self._panels.status.complain(str(error))
-
-    def _explain_boxes(self) -> None:
-        self._panels.status.complain("Drag to draw a box; for a click, take the point tool.")
-
     def _let_go(self, event: Any) -> None:
         """Stop work on an image that is removed, and keep nothing of it."""
         if isinstance(event.value, Image):
@@ -329,16 +337,12 @@ class Annotator(QObject):
     def _connect(self) -> None:
         panels = self._panels
         self.layers.edited.connect(self._edited.start)
-        self.layers.click_without_box.connect(self._explain_boxes)
-        self.layers.object_picked.connect(panels.objects.make_current)
-        self.layers.tool_changed.connect(panels.prompts.show_tool)
         self.results.changed.connect(self.reviewer.refresh)
-        panels.objects.current_changed.connect(self._set_next)
+        self.painting.edited.connect(self._edited.start)
         panels.objects.removed.connect(self._remove_objects)
         panels.image.changed.connect(self._change_image)
         panels.model.changed.connect(self._change_model)
-        panels.prompts.tool_taken.connect(self._take_tool)
-        panels.prompts.tool_put_down.connect(self.layers.put_down)
+        panels.model.failed.connect(panels.status.fail)
         self._viewer.layers.events.removed.connect(self._let_go)
         for button, action in (
             (panels.prompts.sign_button, self.toggle_sign),

@@ -5,17 +5,22 @@ The generators run in a worker's thread: they may load a model, or wait for one.
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
 from itertools import count
+from threading import Event
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 from weakref import WeakKeyDictionary
 
 import numpy as np
 
 from napari_sam2._worker import Turns
+from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.objects import order_prompts
-from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt
+from napari_sam2.predictors.transforms import as_seen
+from napari_sam2.predictors.windows import Window
+from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, PointPrompt
 from napari_sam2.session import Overlap, Session, Settings, Step
 
 if TYPE_CHECKING:
@@ -25,6 +30,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._layers import Stack
     from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.predictors.frames import Region
     from napari_sam2.prompts import Prompt
 
 Direction = Literal["forward", "backward", "both"]
@@ -44,11 +50,17 @@ class Task:
     prompts: Mapping[int, Mapping[int, tuple[Prompt, ...]]]  #: by object, then by frame
     frame: int  #: where the viewer is
     object_id: int  #: the current object
+    settings: Settings = field(default_factory=Settings)  #: of which device and precision count
     serial: int = field(default_factory=lambda: next(_serials))  #: later ones have larger ones
 
     def same_session(self, other: Task) -> bool:
         """Whether one session does for both."""
-        return self.model == other.model and self.stack.same_pixels(other.stack)
+        ours, theirs = self.settings, other.settings
+        return (
+            self.model == other.model
+            and (ours.device, ours.precision) == (theirs.device, theirs.precision)
+            and self.stack.same_pixels(other.stack)
+        )
 
 
 @dataclass(frozen=True)
@@ -107,6 +119,7 @@ class Bench:
         # One step at a time, whoever takes it: of two sessions of an image, only the later one
         # may write the labels that they share.
         self._turns = Turns()
+        self._urgent = Event()  #: whether there is work that somebody waits for
         self._made: dict[Image, _Made] = {}
         self._loaded: tuple[str | SAM2, SAM2] | None = None  #: by what was asked for
         self._serial = -1
@@ -146,19 +159,64 @@ class Bench:
             Whether to give all objects that are prompted on the frame, new or not.
         """
         frame = task.frame
-        with self._turns.take():
+        with self._turn():
             made = self._synchronised(task)
         prompted = [i for i, by_frame in task.prompts.items() if frame in by_frame]
         for object_id in sorted(prompted, key=lambda i: i != task.object_id):
             if not (again or (object_id, frame) in made.unanswered):
                 continue
-            with self._turns.take():
+            with self._turn():
                 # Either may have been taken away since.
                 known = made.session.objects.get(object_id)
                 if not self._holds(made) or known is None or frame not in known.prompts:
                     continue
                 step = _segment(made.session, object_id, frame)
             yield step
+
+    def read(self, stack: Stack, frame: int, region: Region) -> Generator[np.ndarray, None, None]:
+        """Read a part of a frame, (H, W, 3) in [0, 1], as the model of its session sees it."""
+        made = self._made.get(stack.image)
+        if made is not None and made.task.stack.same_place(stack):
+            yield made.session.source.read(frame, region)
+
+    def picture(
+        self, stack: Stack, frame: int, object_id: int, size: int
+    ) -> Generator[tuple[np.ndarray, Window], None, None]:
+        """Show what a model with inputs of a size sees of a frame: around an object, if known.
+
+        Yields
+        ------
+        np.ndarray, shape (size, size, 3), uint8
+        Window
+            Which part of the frame that is.
+        """
+        made = self._made.get(stack.image)
+        if made is not None and made.task.stack.same_pixels(stack):
+            source, window = made.session.source, made.session.window(object_id, frame)
+        else:
+            source, window = FrameSource(stack.data, stack.view), Window(0, 0, *stack.shape)
+        yield as_seen(source.read(frame, window.region), size), window
+
+    def prepare(
+        self, stack: Stack, object_id: int, frames: Sequence[int]
+    ) -> Generator[int, None, None]:
+        """Compute what clicks on some frames will need, as long as nothing else is to be done.
+
+        Yields
+        ------
+        int
+            A frame that is ready.
+        """
+        self._urgent.clear()
+        for frame in frames:
+            with self._turns.take():
+                made = self._made.get(stack.image)
+                if made is None or not made.task.stack.same_pixels(stack):
+                    return
+                is_ready = made.session.prepare(object_id, frame, self._urgent.is_set)
+            if not is_ready:
+                return
+            yield frame
 
     def mark_shown(self, task: Task, candidates: Candidates) -> None:
         """Note that an answer has reached the user; until then it is given again."""
@@ -168,7 +226,7 @@ class Bench:
 
     def propagate(self, task: Task, route: Route) -> Generator[Begun | FrameMasks, None, None]:
         """Follow objects; the first step says how far. Ends where the session is replaced."""
-        with self._turns.take():
+        with self._turn():
             made = self._synchronised(task)
             session, span = made.session, (route.direction, route.start, route.stop)
             chosen = session.objects if route.objects is None else route.objects
@@ -198,7 +256,7 @@ class Bench:
     ) -> Generator[FrameMasks, None, None]:
         """Give steps while their session is the image's."""
         while True:
-            with self._turns.take():
+            with self._turn():
                 masks = next(steps, None) if self._holds(made) else None
                 if masks is None:
                     return
@@ -207,14 +265,14 @@ class Bench:
 
     def accept(self, task: Task, candidates: Candidates) -> Generator[Written, None, None]:
         """Write a previewed mask to the labels."""
-        with self._turns.take():
+        with self._turn():
             session = self._synchronised(task).session
             session.accept(candidates)
         yield Written(session.labels)
 
     def synchronise(self, task: Task) -> Generator[Written, None, None]:
         """Take over objects and prompts, if there is a session at all."""
-        with self._turns.take():
+        with self._turn():
             made = self._synchronised(task) if task.stack.image in self._made else None
         if made is not None:
             yield Written(made.session.labels)
@@ -274,10 +332,17 @@ class Bench:
 
     def let_go(self, image: Image) -> Generator[Written, None, None]:
         """Forget an image that is gone from the viewer, and what was found in it."""
-        with self._turns.take():
+        with self._turn():
             self._labels.pop(image, None)
             self._made.pop(image, None)
         yield from ()
+
+    @contextmanager
+    def _turn(self) -> Iterator[None]:
+        """Have a turn, as soon as what is computed ahead has given way."""
+        self._urgent.set()
+        with self._turns.take():
+            yield
 
     def _holds(self, made: _Made) -> bool:
         return self._made.get(made.task.stack.image) is made
@@ -321,15 +386,20 @@ class Bench:
     def _new_session(self, task: Task, earlier: _Made | None) -> Session:
         stack, model = task.stack, task.model
         labels = self._labels.get(stack.image)
-        if labels is not None and labels.shape != stack.data.shape[: stack.image.ndim]:
+        if labels is not None and labels.shape != stack.label_shape:
             labels = None
         if self._loaded is not None and self._loaded[0] == model:
             model = self._loaded[1]
-        settings = Settings(overlap=self.overlap)
+        wanted = replace(task.settings, overlap=self.overlap)
         if earlier is not None:  # the weights are those of the model that is chosen now
-            settings = replace(earlier.session.settings, checkpoint=None)
+            wanted = replace(
+                earlier.session.settings,
+                checkpoint=None,
+                device=wanted.device,
+                precision=wanted.precision,
+            )
         session = Session(
-            stack.data, model, stack.view.axis, view=stack.view, settings=settings, labels=labels
+            stack.data, model, stack.view.axis, view=stack.view, settings=wanted, labels=labels
         )
         self._loaded = (task.model, session.model)
         self._labels[stack.image] = session.labels
@@ -394,6 +464,10 @@ def _by_kind(prompts: Sequence[Prompt]) -> list[Prompt]:
 def _same(one: Prompt, other: Prompt) -> bool:
     if isinstance(one, MaskPrompt) or type(one) is not type(other):
         return one == other
+    if isinstance(one, PointPrompt) and isinstance(other, PointPrompt):
+        if one.candidate != other.candidate:
+            return False
+        one, other = replace(one, candidate=0), replace(other, candidate=0)
     return np.allclose(astuple(one), astuple(other), rtol=0, atol=1e-6)
 
 

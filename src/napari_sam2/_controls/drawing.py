@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from skimage.measure import find_contours
 
-from napari_sam2._layers import Reading
+from napari_sam2._reading import NO_CANDIDATE, Reading
 from napari_sam2.predictors.objects import check_prompt
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 
@@ -27,6 +27,7 @@ class Drawing:
     vertices: np.ndarray  #: (N, axes of the image), in its pixels
     object_id: int
     positive: bool
+    candidate: int = NO_CANDIDATE  #: of a point; see `PointPrompt`
 
 
 def draw(stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]) -> Iterator[Drawing]:
@@ -39,7 +40,7 @@ def draw(stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]) ->
             for prompt in on_frame:
                 for kind, pixels, positive in _outlines(prompt):
                     vertices = _lift(stack, frame, np.asarray(pixels, dtype=float))
-                    yield Drawing(kind, vertices, object_id, positive)
+                    yield Drawing(kind, vertices, object_id, positive, _candidate(prompt))
 
 
 def leave_out_strays(stack: Stack, reading: Reading) -> Reading:
@@ -74,6 +75,12 @@ def _outlines(prompt: Prompt) -> Iterator[tuple[str, object, bool]]:
         yield "rectangle", [(top, left), (top, right), (bottom, right), (bottom, left)], True
     else:
         yield from _polygons(prompt)
+
+
+def _candidate(prompt: Prompt) -> int:
+    if isinstance(prompt, PointPrompt) and prompt.candidate is not None:
+        return prompt.candidate
+    return NO_CANDIDATE
 
 
 def _polygons(prompt: MaskPrompt) -> Iterator[tuple[str, object, bool]]:

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
 from qtpy.QtWidgets import QComboBox, QWidget
 
+from napari_sam2._controls.channel_picker import ChannelPicker
 from napari_sam2._controls.forms import Form
 from napari_sam2._controls.layer_picker import LayerPicker
-from napari_sam2._layers import Stack, read_stack
+from napari_sam2._controls.model_view import ModelView
+from napari_sam2._layers import Channels, Stack, read_stack
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
+    from qtpy.QtGui import QStandardItem, QStandardItemModel
 
 
 class ImagePicker(QWidget):
@@ -31,11 +34,16 @@ class ImagePicker(QWidget):
             "The axis along which objects are followed: time, or depth.\n"
             "Axes that are neither this one nor displayed stay where the sliders are."
         )
+        self.channels = ChannelPicker(viewer)
+        self.view = ModelView()
         form = Form(self)
         form.add("Image", self.images)
         self._axes_label = form.add("Play along", self.axes)
+        self._channels_label = form.add("Channels", self.channels)
+        form.addRow(self.view)
         self.images.picked.connect(self._list_axes)
         self.axes.activated.connect(self._show_axis)
+        self.channels.changed.connect(self._change_channels)
         self._list_axes()
 
     def image(self) -> Any:
@@ -52,11 +60,13 @@ class ImagePicker(QWidget):
         """
         if self.image() is None:
             raise ValueError("There is no image to segment: open one first.")
-        return read_stack(self.image(), self._viewer.dims, max(self.axes.currentIndex(), 0))
+        axis = max(self.axes.currentIndex(), 0)
+        return read_stack(self.image(), self._viewer.dims, axis, self.channels.channels())
 
-    def choose(self, image: Any, axis: int) -> None:
-        """Choose an image, and the axis to play."""
+    def choose(self, image: Any, axis: int, channels: Channels | None = None) -> None:
+        """Choose an image, the axis to play, and what of it is seen in colour."""
         self.images.pick(image)
+        self.channels.choose(channels or Channels())
         if image.ndim > 2:
             self.axes.setCurrentIndex(axis)
             self._show_axis(axis)
@@ -70,14 +80,36 @@ class ImagePicker(QWidget):
                 # An axis without a name is called "-3" by napari.
                 name = f"axis {axis}" if label.lstrip("-").isdigit() else label
                 self.axes.addItem(f"{name} ({shape[axis]} frames)")
-        self.axes.setVisible(self.axes.count() > 0)
-        self._axes_label.setVisible(self.axes.count() > 0)
+        self.channels.offer(image)
+        self._change_channels()
+
+    def _change_channels(self) -> None:
+        """Play another axis than that of the channels."""
+        image, left_out = self.image(), self.channels.channels().axis
+        n_axes = self.axes.count() - (left_out is not None)
+        if left_out is not None and left_out == self.axes.currentIndex():
+            self.axes.setCurrentIndex(1 if left_out == 0 else 0)
+        items = cast("QStandardItemModel", self.axes.model())
+        for axis in range(self.axes.count()):
+            cast("QStandardItem", items.item(axis)).setEnabled(axis != left_out)
+        for widgets, seen in (
+            ((self.axes, self._axes_label), n_axes > 2),
+            ((self.channels, self._channels_label), self.channels.has_choice),
+        ):
+            for widget in widgets:
+                widget.setVisible(seen)
+        if image is not None and left_out is not None:
+            self._hide_axis(left_out)
         self.changed.emit()
+
+    def _hide_axis(self, axis: int) -> None:
+        """Give an axis a slider, if it is displayed."""
+        dims = self._viewer.dims
+        at = axis + dims.ndim - self.image().ndim
+        if at in dims.displayed:
+            dims.order = (at, *(i for i in range(dims.ndim) if i != at))
 
     def _show_axis(self, axis: int) -> None:
         """Give the played axis a slider: displayed, its frames could not be seen."""
-        dims = self._viewer.dims
-        played = axis + dims.ndim - self.image().ndim
-        if played in dims.displayed:
-            dims.order = (played, *(i for i in range(dims.ndim) if i != played))
+        self._hide_axis(axis)
         self.changed.emit()

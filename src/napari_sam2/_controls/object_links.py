@@ -10,7 +10,7 @@ from napari.layers import Labels, Points, Shapes
 from napari.utils.colormaps import DirectLabelColormap
 from qtpy.QtCore import QObject
 
-from napari_sam2._layers import OBJECT, column
+from napari_sam2._reading import OBJECT, column
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel

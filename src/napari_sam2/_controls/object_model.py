@@ -10,7 +10,7 @@ from qtpy.QtCore import QAbstractTableModel, QModelIndex, Qt, Signal
 from qtpy.QtGui import QColor, QFont
 
 from napari_sam2._controls.swatch import swatch
-from napari_sam2._layers import label_colors
+from napari_sam2._label_layers import label_colors
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Mapping, Sequence

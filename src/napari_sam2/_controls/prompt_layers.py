@@ -9,10 +9,12 @@ from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2._controls.drawing import draw
-from napari_sam2._layers import (
+from napari_sam2._layers import placed
+from napari_sam2._reading import (
+    CANDIDATE,
+    NO_CANDIDATE,
     OBJECT,
     POSITIVE,
-    alignment,
     column,
     extra_boxes,
     prompts_of,
@@ -35,6 +37,8 @@ TOOLS = {
     "point": (Points, "add"),
     "box": (Shapes, "add_rectangle"),
     "outline": (Shapes, "add_polygon_lasso"),
+    "polygon": (Shapes, "add_polygon"),
+    "scribble": (Shapes, "add_path"),
 }
 
 
@@ -78,7 +82,12 @@ class PromptLayers(QObject):
 
     @property
     def is_drawing(self) -> bool:
-        """Whether a mouse button is down: what is drawn is not done."""
+        """Whether what is drawn is not done: a mouse button is down, or corners are to come."""
+        shapes = self._followed[Shapes]
+        return self._is_hand_down or bool(getattr(shapes, "_is_creating", False))
+
+    @property
+    def _is_hand_down(self) -> bool:
         active = self._viewer.layers.selection.active
         return self._drawn_on is not None and self._drawn_on is active
 
@@ -146,6 +155,19 @@ class PromptLayers(QObject):
                 _set_column(layer, POSITIVE, signs)
                 flipped = True
         return flipped
+
+    def choose(self, stack: Stack, object_id: int, frame: int, candidate: int) -> None:
+        """Note on an object's point which of the masks offered for it is meant."""
+        points = self._followed[Points]
+        if points is None:
+            return
+        found = prompts_of(stack, self._viewer.dims, points, object_id, frame)
+        if found:
+            chosen = np.array(column(points, CANDIDATE, NO_CANDIDATE))
+            chosen[found] = NO_CANDIDATE
+            chosen[found[0]] = candidate
+            _set_column(points, CANDIDATE, chosen)
+            self._set_defaults(points)
 
     def split_boxes(self, stack: Stack, default: int, begin: Any) -> None:
         """Give every box beyond the first of an object and a frame to a new object.
@@ -226,18 +248,21 @@ class PromptLayers(QObject):
         return handlers
 
     def _set_defaults(self, layer: Any) -> None:
-        if _has_columns(layer) and _defaults(layer) != self._next:
-            layer.feature_defaults = self._next
+        if _has_columns(layer) and dict(layer.feature_defaults.iloc[0]) != (
+            fitting := _fitting(layer, self._next)
+        ):
+            layer.feature_defaults = fitting
 
     def _keep_defaults(self, event: Any) -> None:
         """Follow the object of points that are selected, but not their sign."""
-        if not _has_columns(event.source) or _defaults(event.source) == self._next:
+        if not _has_columns(event.source):
             return
-        self.object_picked.emit(_defaults(event.source)[OBJECT])
+        if _defaults(event.source) != self._next:
+            self.object_picked.emit(_defaults(event.source)[OBJECT])
         self._set_defaults(event.source)
 
     def _tell_edited(self, event: Any = None) -> None:
-        if self.is_drawing:
+        if self._is_hand_down:
             self._is_edited = True
         else:
             self.edited.emit()
@@ -285,6 +310,9 @@ def _add_drawings(layer: Points | Shapes, drawings: Sequence[Drawing]) -> None:
         layer.add([drawing.vertices for drawing in drawings], shape_type=kinds)
     _set_column(layer, OBJECT, np.array([drawing.object_id for drawing in drawings]))
     _set_column(layer, POSITIVE, np.array([drawing.positive for drawing in drawings]))
+    if CANDIDATE in layer.features:
+        chosen = [NO_CANDIDATE if d.candidate is None else d.candidate for d in drawings]
+        _set_column(layer, CANDIDATE, np.array(chosen))
     layer.selected_data = set()
 
 
@@ -301,6 +329,16 @@ def _defaults(layer: Any) -> dict[str, Any]:
     return {OBJECT: int(defaults[OBJECT]), POSITIVE: bool(defaults[POSITIVE])}
 
 
+def _fitting(layer: Any, values: Mapping[str, Any]) -> dict[str, Any]:
+    """Give defaults for all features of a layer, whatever else it has, and no others.
+
+    What was chosen for one point is not meant for the next.
+    """
+    kept = dict(layer.feature_defaults.iloc[0])
+    wanted = {**kept, CANDIDATE: NO_CANDIDATE, **values}
+    return {name: wanted[name] for name in kept}
+
+
 def _set_column(layer: Any, name: str, values: np.ndarray) -> None:
     features = layer.features.copy()
     features[name] = values
@@ -312,13 +350,17 @@ def _new_layer(kind: type, stack: Stack, defaults: dict[str, Any]) -> Points | S
     """Make an empty layer, in the image's pixels."""
     image, edge = stack.image, min(stack.shape)
     features = {OBJECT: np.empty(0, dtype=int), POSITIVE: np.empty(0, dtype=bool)}
+    first: dict[str, Any] = {OBJECT: defaults[OBJECT], POSITIVE: True}
+    if kind is Points:
+        features[CANDIDATE] = np.empty(0, dtype=int)
+        first[CANDIDATE] = NO_CANDIDATE
     common = {
         "ndim": image.ndim,
         "name": NAMES[kind],
         "features": features,
         # The first value to be seen gets the first colour of a Shapes layer.
-        "feature_defaults": {OBJECT: defaults[OBJECT], POSITIVE: True},
-        **alignment(image),
+        "feature_defaults": first,
+        **placed(stack),
     }
     if kind is Shapes:
         layer = Shapes(
@@ -341,5 +383,5 @@ def _new_layer(kind: type, stack: Stack, defaults: dict[str, Any]) -> Points | S
             canvas_size_limits=(0, 16),
             **common,
         )
-    layer.feature_defaults = defaults
+    layer.feature_defaults = {**first, **defaults}
     return layer

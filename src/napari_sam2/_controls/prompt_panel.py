@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from napari.layers import Points, Shapes
+from napari.layers import Labels, Points, Shapes
 from qtpy.QtCore import Signal
 from qtpy.QtGui import QColor, QIcon
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
+    QGridLayout,
     QHBoxLayout,
     QPushButton,
     QVBoxLayout,
@@ -17,6 +18,7 @@ from qtpy.QtWidgets import (
 )
 from superqt import QCollapsible
 
+from napari_sam2._controls.candidate_strip import CandidateStrip
 from napari_sam2._controls.forms import Form
 from napari_sam2._controls.layer_picker import LayerPicker
 from napari_sam2._controls.prompt_layers import GREEN, NAMES, RED
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from qtpy.QtWidgets import QLayout
 
+TOOLS_IN_A_ROW = 3
 FOLDED, UNFOLDED = "▸  Read prompts from …", "▾  Read prompts from"
 TOOL_TIPS = {
     "point": "Click on the object; with the sign at negative, beside it",
@@ -33,7 +36,13 @@ TOOL_TIPS = {
     "If the object has a box on this frame, the next box begins a new object:\n"
     "draw several boxes, and have several objects.",
     "outline": "Draw around the object by hand: the outline is taken as its mask.\n"
-    "Polygons of the shapes layer count too.",
+    "Several outlines on a frame make one mask; a negative one cuts a hole.",
+    "polygon": "Click around the object, corner by corner; a double-click ends it.\n"
+    "It is taken as the object's mask.",
+    "scribble": "Draw a line along the object; with the sign at negative, beside it.\n"
+    "It stands for points along it.",
+    "brush": "Paint the object: what is painted on a frame is its mask there.\n"
+    "Eraser, fill and undo are napari's, in the layer controls.",
 }
 
 
@@ -42,6 +51,7 @@ class PromptPanel(QWidget):
 
     tool_taken = Signal(str)
     tool_put_down = Signal()
+    labels_wanted = Signal(object, bool)  #: a Labels layer, and whether all of its frames
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -57,12 +67,27 @@ class PromptPanel(QWidget):
         self.sign_button = QPushButton()
         self.clear_button = QPushButton("Clear (Shift-C)")
         self.clear_button.setToolTip("Remove the current object's prompts from this frame")
+        self.candidates = CandidateStrip()
         self.live = QCheckBox("Preview after every change")
         self.live.setChecked(True)
         self.live.setToolTip("Otherwise the preview waits for S")
         self.pickers = {
             kind: LayerPicker(viewer, kind, placeholder=name) for kind, name in NAMES.items()
         }
+        self.labels = LayerPicker(viewer, Labels, placeholder="none")
+        self.labels.setToolTip(
+            "Begin with a segmentation: its objects keep their numbers, and each is prompted\n"
+            "with its mask. It is copied into a layer that can be painted on."
+        )
+        self.use_frame = QPushButton("Use this frame")
+        self.use_all = QPushButton("Use all frames")
+        for button, is_all in ((self.use_frame, False), (self.use_all, True)):
+            button.setToolTip(self.labels.toolTip())
+            button.setEnabled(False)
+            button.clicked.connect(
+                lambda checked, is_all=is_all: self.labels_wanted.emit(self.labels.layer(), is_all)
+            )
+            self.labels.picked.connect(lambda layer, b=button: b.setEnabled(layer is not None))
         self._lay_out()
         self.set_positive(True)
 
@@ -93,9 +118,9 @@ class PromptPanel(QWidget):
             self.tool_put_down.emit()
 
     def _lay_out(self) -> None:
-        tools = QHBoxLayout()
-        for button in self.tools.values():
-            tools.addWidget(button, 1)
+        tools = QGridLayout()
+        for place, button in enumerate(self.tools.values()):
+            tools.addWidget(button, *divmod(place, TOOLS_IN_A_ROW))
         row = QHBoxLayout()
         row.addWidget(self.sign_button, 1)
         row.addWidget(self.clear_button, 1)
@@ -103,6 +128,11 @@ class PromptPanel(QWidget):
         form = Form(own)
         form.add("Points", self.pickers[Points])
         form.add("Shapes", self.pickers[Shapes])
+        form.add("Labels", self.labels)
+        uses = QHBoxLayout()
+        uses.addWidget(self.use_frame, 1)
+        uses.addWidget(self.use_all, 1)
+        form.addRow(uses)
         own.setToolTip(
             "Prompts may come from layers of your own. The features 'object' and 'positive' are\n"
             "read where they are; without them, all is positive and of the current object."
@@ -121,5 +151,6 @@ class PromptPanel(QWidget):
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addLayout(tools)
         layout.addLayout(row)
+        layout.addWidget(self.candidates)
         layout.addWidget(self.live)
         layout.addWidget(folded)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_sam2._label_layers import lay, shows
 from napari_sam2._layers import align, new_labels, new_preview, write_preview
 from napari_sam2.prompts import FrameMasks
 
@@ -30,6 +31,7 @@ class Results(QObject):
 
     labels_shown = Signal(object)  #: the Labels layer
     changed = Signal()  #: more was found, or less is there
+    previewed = Signal()  #: the preview is another one
 
     def __init__(self, viewer: ViewerModel, prompts: PromptLayers, parent: QObject) -> None:
         super().__init__(parent)
@@ -92,10 +94,10 @@ class Results(QObject):
         """Show the session's labels, on a new layer if need be, and draw them anew."""
         layer = self._layer_of(labels)
         if layer is None:
-            layer = new_labels(stack, labels, LABELS_NAME)
+            layer = new_labels(stack, lay(labels, stack.channel_axis), LABELS_NAME)
             self.insert(layer)
         self._labels = labels
-        align(layer, stack.image)
+        align(layer, stack)
         layer.refresh()
         self.labels_shown.emit(layer)
         self.changed.emit()
@@ -123,6 +125,7 @@ class Results(QObject):
         if self._stack is not None and self._stack.image is image:
             self._candidates.clear()
             self._stack = self._labels = None
+            self.previewed.emit()
 
     def refresh_all(self) -> None:
         """Draw the labels soon, whatever frame is shown."""
@@ -145,6 +148,7 @@ class Results(QObject):
 
     def _draw(self, frame: int, shape: tuple[int, int]) -> None:
         stack = self._stack
+        self.previewed.emit()
         if stack is None or stack.image not in self._viewer.layers:
             return
         masks = tuple(one.best for one in self._candidates.values())
@@ -155,7 +159,7 @@ class Results(QObject):
         layer = self._preview
         if layer is not None and layer in self._viewer.layers:
             if layer.data.shape == fresh.data.shape:
-                align(layer, stack.image)
+                align(layer, stack)
                 return layer
             self._viewer.layers.remove(layer)
         self._preview = fresh
@@ -165,7 +169,7 @@ class Results(QObject):
     def _layer_of(self, labels: Any) -> Labels | None:
         """Find the layer that shows these labels, whatever it is called by now."""
         for layer in self._viewer.layers:
-            if labels is not None and isinstance(layer, Labels) and layer.data is labels:
+            if labels is not None and isinstance(layer, Labels) and shows(layer, labels):
                 return layer
         return None
 

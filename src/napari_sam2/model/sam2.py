@@ -81,6 +81,7 @@ class ObjectOutput(NamedTuple):
     ious: Tensor  #: (B, 1)
     pointer: Tensor  #: (B, C)
     object_score: Tensor  #: (B, 1), logits
+    tokens: Tensor  #: (B, M, C), what the pointer of each candidate is made of
 
 
 class Memories(NamedTuple):
@@ -247,6 +248,25 @@ class SAM2(nn.Module):
             pick(ious, best),
             self._pointer_if(appears, pointer),
             chosen.object_score.float(),
+            chosen.tokens,
+        )
+
+    def take(self, output: ObjectOutput, index: Tensor | None = None) -> ObjectOutput:
+        """Take another of the candidates: its mask, and the pointer that belongs to it.
+
+        Parameters
+        ----------
+        output : ObjectOutput
+        index : Tensor, shape (B,), optional
+            As for `choose`.
+        """
+        ious = output.candidate_ious
+        best = best_index(ious) if index is None else index
+        pointer = self.obj_ptr_proj(pick(output.tokens, best)[:, 0])
+        return output._replace(
+            logits=pick(output.candidates, best),
+            ious=pick(ious, best),
+            pointer=self._pointer_if(output.object_score > 0, pointer),
         )
 
     def accept_mask(self, features: ImageFeatures, mask: Tensor) -> ObjectOutput:
@@ -274,6 +294,7 @@ class SAM2(nn.Module):
             ones,
             self._pointer_if(appears, decoded.pointer),
             appears.float() * MASK_SCALE + MASK_BIAS,
+            decoded.tokens,
         )
 
     def encode_memory(

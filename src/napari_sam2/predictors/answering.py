@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -61,6 +62,9 @@ class Answerer:
         ordered = order_prompts(prompts, corrects=corrects)
         if last and last.prompts == ordered:
             return last
+        if last and (again := _chosen_anew(last, ordered)):
+            output = self.segmenter.take(last.output, again.candidate)
+            return replace(last, prompts=ordered, output=output)
         if isinstance(ordered[0], MaskPrompt):
             (window,) = self.segmenter.windows.first(ordered)
             output = self.segmenter.accept(frame, window, ordered[0].mask[window.region])
@@ -95,6 +99,8 @@ class Answerer:
                 windows = (self.segmenter.windows.fit(seen.window, seen.extent, asked),)
             ask = partial(self._decode, known, frame, asked, seen, corrects)
             window, found = self.segmenter.windows.settle(windows, asked, ask)
+            if len(asked) == 1 and isinstance(asked[0], PointPrompt):
+                found = self.segmenter.take(found, asked[0].candidate)
             seen, output = Sighting(window, found.logits, found.object_score), found
         assert seen  # there was at least one prompt that had no answer
         assert output
@@ -136,6 +142,14 @@ class Answerer:
         output = self.segmenter.decode(frame, window, embedding, clicks, logits)
         extent = extent_of_logits(output.logits[0, 0], window)
         return Found(output, extent, float(output.ious[0, 0]))
+
+
+def _chosen_anew(last: PromptedFrame, prompts: Sequence[Prompt]) -> PointPrompt | None:
+    """Give the click, if it is the only one, was answered, and only means another candidate."""
+    (first, *others), (before, *more) = prompts, last.prompts
+    if others or more or not (isinstance(first, PointPrompt) and isinstance(before, PointPrompt)):
+        return None
+    return first if replace(first, candidate=before.candidate) == before else None
 
 
 def _is_correction(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 
@@ -53,6 +53,40 @@ def as_colours(shown: np.ndarray) -> np.ndarray:
     if shown.shape[2] < COLOURS:
         shown = np.concatenate([shown, np.zeros_like(shown[..., :1])], axis=2)
     return np.ascontiguousarray(shown, dtype=np.float32)
+
+
+class SideBySide:
+    """Arrays of one shape as the channels of one, on a new first axis; nothing is copied.
+
+    Parameters
+    ----------
+    parts : sequence of array-like
+
+    Raises
+    ------
+    ValueError
+        If their shapes differ.
+    """
+
+    def __init__(self, parts: Sequence[Any]) -> None:
+        self.parts = tuple(parts)
+        shapes = [tuple(int(n) for n in part.shape) for part in self.parts]
+        if len(set(shapes)) != 1:
+            raise ValueError(f"Channels are images of one shape; got {shapes}.")
+        self.shape = (len(shapes), *shapes[0])
+        self.dtype = np.result_type(*(part.dtype for part in self.parts))
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        channel, *others = index if isinstance(index, tuple) else (index,)
+        return np.asarray(self.parts[channel][tuple(others)])
+
+    def is_same(self, other: object) -> bool:
+        """Whether it is the same arrays, in the same order."""
+        return (
+            isinstance(other, SideBySide)
+            and len(self.parts) == len(other.parts)
+            and all(a is b for a, b in zip(self.parts, other.parts, strict=True))
+        )
 
 
 def choose_channels(length: int, wanted: Sequence[int] | None) -> tuple[int, ...]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
+from threading import get_ident
 from typing import TYPE_CHECKING
 
 import torch
@@ -14,14 +15,20 @@ from napari_sam2.predictors.heap import trim
 from napari_sam2.predictors.transforms import frame_to_pixels
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     import numpy as np
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictors.frames import Frames
     from napari_sam2.predictors.windows import Window
 
 TRIMMED_AFTER = 16  #: images encoded on the CPU; it takes some 10 ms
+
+
+class _GivenUpError(Exception):
+    """Something more urgent is to be computed."""
 
 
 class FeatureCache:
@@ -74,6 +81,35 @@ class FeatureCache:
             _, dropped = self._kept.popitem(last=False)
             self.nbytes -= _size(dropped)
         return features
+
+    def prepare(self, frame: int, window: Window, stop: Callable[[], bool]) -> bool:
+        """Compute features before they are asked for; give up as soon as `stop` says so.
+
+        Returns
+        -------
+        bool
+            Whether they are there.
+        """
+        mine = get_ident()
+
+        def look_up(*_: object) -> None:
+            if get_ident() == mine and stop():
+                raise _GivenUpError
+
+        encoder = self.model.image_encoder
+        # Hooks on a compiled one would have it compiled anew.
+        is_compiled = getattr(encoder, "_compiled_call_impl", None) is not None
+        blocks: Iterable[nn.Module] = [] if is_compiled else encoder.trunk.blocks
+        hooks = [block.register_forward_pre_hook(look_up) for block in blocks]
+        try:
+            look_up()
+            self[frame, window]
+        except _GivenUpError:
+            return False
+        finally:
+            for hook in hooks:
+                hook.remove()
+        return True
 
     def __len__(self) -> int:
         return len(self._kept)

@@ -65,7 +65,8 @@ class View:
     rgb: bool | None = None  #: whether the last axis is colour; guessed unless given
     #: Shown as black and white: one pair, or one for each channel.
     contrast_limits: Limits | Sequence[Limits] | None = None
-    gamma: float = 1.0  #: exponent after the contrast limits, as in napari
+    #: Exponent after the contrast limits, as in napari: one, or one for each channel.
+    gamma: float | tuple[float, ...] = 1.0
     inverted: bool = False  #: whether low values are shown bright
     level: int = 0  #: of a pyramid: 0 is the full resolution
     channel_axis: int | None = None  #: an axis of the array that holds channels
@@ -189,7 +190,7 @@ class FrameSource:
             each = [stretch(pixels[..., i], one) for i, one in enumerate(self.limits)]
             shown = np.stack(each, axis=-1)
         if self.gamma != 1:
-            shown = shown**self.gamma
+            shown = shown ** np.asarray(self.gamma, dtype=shown.dtype)
         if self.inverted:
             shown = 1 - shown
         return as_colours(shown)

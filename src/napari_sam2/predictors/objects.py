@@ -61,6 +61,14 @@ class PromptedFrame:
     output: ObjectOutput  #: of one object
 
     @property
+    def candidate(self) -> int | None:
+        """The number of the candidate that was asked for; None where there is no choice."""
+        first = self.prompts[0] if self.prompts else None
+        if isinstance(first, PointPrompt) and self.output.candidates.shape[1] > 1:
+            return first.candidate
+        return None
+
+    @property
     def sighting(self) -> Sighting:
         """The answer, as a start for others."""
         return Sighting(self.window, self.output.logits, self.output.object_score)

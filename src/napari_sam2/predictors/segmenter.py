@@ -213,6 +213,22 @@ class Segmenter:
         # Meta's predictor keeps memories as bfloat16 whatever it computes in.
         return memory.to(torch.bfloat16)
 
+    def take(self, output: ObjectOutput, number: int | None) -> ObjectOutput:
+        """Take a candidate of one object by its number; the surest one if there is none.
+
+        Parameters
+        ----------
+        output : ObjectOutput
+            With B = 1.
+        number : int, optional
+            In the network's own order.
+        """
+        if output.candidates.shape[1] == 1:
+            return output
+        index = None if number is None else torch.tensor([number], device=self.model.device)
+        with autocast(self.model.device, self.precision):
+            return self.model.take(output, index)
+
     def mask(self, object_id: int, window: Window, output: ObjectOutput) -> ObjectMask:
         """Bring the mask of one object to the frame."""
         return cut_out(
@@ -223,15 +239,20 @@ class Segmenter:
             float(output.object_score[0, 0]),
         )
 
-    def ranked(self, object_id: int, window: Window, output: ObjectOutput) -> Iterator[ObjectMask]:
-        """Bring the candidates of one object to the frame, best first."""
+    def ranked(
+        self, object_id: int, window: Window, output: ObjectOutput
+    ) -> Iterator[tuple[int, ObjectMask]]:
+        """Bring the candidates of one object to the frame, best first, each with its number."""
         for index in output.candidate_ious[0].argsort(descending=True, stable=True).tolist():
-            yield self.mask(
-                object_id,
-                window,
-                output._replace(
-                    logits=output.candidates[:, index : index + 1],
-                    ious=output.candidate_ious[:, index : index + 1],
+            yield (
+                index,
+                self.mask(
+                    object_id,
+                    window,
+                    output._replace(
+                        logits=output.candidates[:, index : index + 1],
+                        ious=output.candidate_ious[:, index : index + 1],
+                    ),
                 ),
             )
 

@@ -22,7 +22,14 @@ from napari_sam2.predictors.recall import Recall
 from napari_sam2.predictors.retention import Kept, let_go
 from napari_sam2.predictors.segmenter import Segmenter, TrackerOptions
 from napari_sam2.predictors.strategies import find_strategy
-from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, ObjectMask, Prompt
+from napari_sam2.prompts import (
+    Candidates,
+    FrameMasks,
+    MaskPrompt,
+    ObjectMask,
+    PointPrompt,
+    Prompt,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
@@ -113,6 +120,9 @@ class Tracker:
         alone wherever there is an earlier mask. Where the object was tracked over but not
         found, a click on it begins anew: there is nothing to correct.
 
+        Where the first prompt is a click that names a candidate, that one is taken in the place
+        of the surest, and further clicks correct it.
+
         Parameters
         ----------
         object_id : int
@@ -134,8 +144,11 @@ class Tracker:
         if given := self._mask_given(object_id, frame):
             return Candidates(frame, self.source.shape, (given,))
         answered = self._objects[object_id].prompted[frame]
-        ranked = tuple(self.segmenter.ranked(object_id, answered.window, answered.output))
-        return Candidates(frame, self.source.shape, ranked)
+        ranked = self.segmenter.ranked(object_id, answered.window, answered.output)
+        numbers, masks = zip(*ranked, strict=True)
+        wanted = answered.candidate
+        chosen = 0 if wanted is None else numbers.index(wanted)
+        return Candidates(frame, self.source.shape, masks, chosen, numbers)
 
     @explains_memory
     @torch.inference_mode()
@@ -161,6 +174,28 @@ class Tracker:
         known = self._objects.get(object_id)
         last = known.prompted.get(frame) if known else None
         return last is not None and last.is_answer_to(prompts)
+
+    def prepare(self, object_id: int, frame: int, stop: Callable[[], bool]) -> bool:
+        """Have the features of a frame ready for a click on an object; give up when `stop` says so.
+
+        They are of the windows in which a click would be looked at, if it lies where the object
+        was on the nearest frame; of the whole frame where it was nowhere.
+
+        Returns
+        -------
+        bool
+            Whether they are there.
+        """
+        known = self._objects.get(object_id) or TrackedObject()
+        windows: Sequence[Window] = (self.windows.whole,)
+        if seen := self.sighting(object_id, frame):
+            windows = (seen.window,)
+        elif (near := known.nearest_sighting(frame, reverse=known.reverse)) and near.extent:
+            top, left, bottom, right = near.extent
+            windows = self.windows.first(
+                [PointPrompt(frame, (top + bottom) / 2, (left + right) / 2)]
+            )
+        return all(self.segmenter.features.prepare(frame, one, stop) for one in windows)
 
     def place(self, prompts: Sequence[Prompt]) -> tuple[int, int]:
         """Give where prompts are looked at first; whoever asks in this order shares windows."""

@@ -68,6 +68,27 @@ def frame_to_pixels(frame: np.ndarray, size: int, device: torch.device) -> Tenso
     return normalize(pixels)
 
 
+def as_seen(frame: np.ndarray, size: int) -> np.ndarray:
+    """Show a frame, or a window of one, as the network gets it.
+
+    Parameters
+    ----------
+    frame : np.ndarray, shape (H, W, 3), float32
+        In [0, 1].
+    size : int
+        Edge of the model's input, in pixels.
+
+    Returns
+    -------
+    np.ndarray, shape (size, size, 3), uint8
+    """
+    pixels = frame_to_pixels(frame, size, torch.device("cpu"))
+    mean, std = (pixels.new_tensor(v).view(3, 1, 1) for v in (IMAGENET_MEAN, IMAGENET_STD))
+    shown = ((pixels[0] * std + mean) * 255).round().clamp(0, 255)
+    seen: np.ndarray = shown.permute(1, 2, 0).to(torch.uint8).numpy()
+    return np.ascontiguousarray(seen)
+
+
 def to_model_points(
     positions: np.ndarray, window: Window, size: int, device: torch.device
 ) -> Tensor:

@@ -89,7 +89,7 @@ def test_account_that_takes_the_lead_brings_its_past_along():
     def followed(account, value):
         nothing = torch.zeros(1, 1)
         logits = torch.full((1, 1, 8, 8), value)
-        output = ObjectOutput(logits, nothing, logits, nothing, nothing, nothing)
+        output = ObjectOutput(logits, nothing, logits, nothing, nothing, nothing, nothing)
         return Followed(account, output, FrameMemory(None, torch.full((1, 8), value)))
 
     def pasts(known):

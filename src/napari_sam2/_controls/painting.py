@@ -1,0 +1,179 @@
+"""Objects painted with a brush: the layer, and the masks that it says."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Labels
+from qtpy.QtCore import QObject, Signal
+
+from napari_sam2._layers import PREVIEW_DTYPE, new_labels
+from napari_sam2._painted import Painted, PaintReader, copy_labels
+from napari_sam2._reading import Reading
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from napari.components import ViewerModel
+
+    from napari_sam2._layers import Stack
+    from napari_sam2.prompts import Prompt
+
+NAME = "SAM 2 paint"
+BRUSHES = {"paint", "erase", "fill", "polygon"}
+OPACITY = 0.6
+
+
+class Painting(QObject):
+    """A layer of labels that is painted on; its pixels on a frame are masks of objects there.
+
+    It is made when the brush is taken up, or labels are taken over.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    parent : QObject
+    """
+
+    edited = Signal()
+    object_picked = Signal(int)  #: the object whose colour was taken up
+    tool_changed = Signal()
+
+    def __init__(self, viewer: ViewerModel, parent: QObject) -> None:
+        super().__init__(parent)
+        self._viewer = viewer
+        self._layer: Labels | None = None
+        self._reader: PaintReader | None = None
+        self._next = 1
+        for layer in viewer.layers:  # of an earlier dock
+            if isinstance(layer, Labels) and isinstance(layer.data, Painted):
+                self._follow(layer)
+        viewer.layers.selection.events.active.connect(self._tell_tool)
+        viewer.layers.events.removed.connect(self._notice_removed)
+
+    @property
+    def in_hand(self) -> bool:
+        """Whether the brush is what the mouse does."""
+        active = self._viewer.layers.selection.active
+        return self._layer is not None and active is self._layer and active.mode in BRUSHES
+
+    def take_up(self, stack: Stack, object_id: int) -> None:
+        """Make the brush ready, with an object's colour."""
+        layer = self._layer_for(stack)
+        layer.visible = True
+        self.set_next(object_id)
+        self._viewer.layers.selection.active = layer
+        layer.mode = "paint"
+
+    def put_down(self) -> None:
+        """Go back to moving the image."""
+        if self._layer is not None:
+            self._layer.mode = "pan_zoom"
+
+    def set_next(self, object_id: int) -> None:
+        """Say who is painted next."""
+        self._next = object_id
+        if self._layer is not None and self._layer.selected_label != object_id:
+            self._layer.selected_label = object_id
+
+    def add_to(self, reading: Reading, stack: Stack) -> Reading:
+        """Add what is painted to what other layers say."""
+        reader = self._reader_for(stack)
+        if reader is None:
+            return reading
+        prompts: dict[int, dict[int, tuple[Prompt, ...]]] = {
+            i: dict(by_frame) for i, by_frame in reading.prompts.items()
+        }
+        for frame, found in reader.read().items():
+            for object_id, mask in found.items():
+                by_frame = prompts.setdefault(object_id, {})
+                by_frame[frame] = (*by_frame.get(frame, ()), mask)
+        return Reading(prompts, reading.notices)
+
+    def copy(
+        self, stack: Stack, source: Labels, frames: Sequence[int]
+    ) -> Generator[int, None, None]:
+        """Paint the labels of another layer, a frame a step; see `copy_labels`.
+
+        The layer is made at once, the steps may run in another thread. Call `show` after them.
+        """
+        return copy_labels(stack, self._painted(self._layer_for(stack)), source, frames)
+
+    def show(self) -> None:
+        """Draw what was painted by other than the hand."""
+        if self._layer is not None:
+            self._layer.refresh()
+        self.edited.emit()
+
+    def remove(self, stack: Stack, object_id: int, frame: int | None = None) -> None:
+        """Take an object out of one frame, or of all."""
+        reader = self._reader_for(stack)
+        if reader is not None and reader.erase(object_id, frame):
+            self.show()
+
+    def set_aside(self) -> None:
+        """Leave the layer to the user; the next brush begins another."""
+        self._follow(None)
+
+    def close(self) -> None:
+        """Let go of the layer."""
+        self._viewer.layers.selection.events.active.disconnect(self._tell_tool)
+        self._viewer.layers.events.removed.disconnect(self._notice_removed)
+        self._follow(None)
+
+    def _layer_for(self, stack: Stack) -> Labels:
+        if self._layer is None or not self._fits(stack):
+            shape = [1 if i == stack.channel_axis else n for i, n in enumerate(stack.layer_shape)]
+            data = Painted.empty(shape, PREVIEW_DTYPE, stack.axis)
+            layer = new_labels(stack, data, NAME)
+            layer.opacity = OPACITY
+            self._viewer.add_layer(layer)
+            self._follow(layer)
+            return layer
+        return self._layer
+
+    def _reader_for(self, stack: Stack) -> PaintReader | None:
+        if self._layer is None or not self._fits(stack):
+            return None
+        painted = self._painted(self._layer)
+        if self._reader is None or not self._reader.is_of(painted, stack):
+            self._reader = PaintReader(painted, stack)
+        return self._reader
+
+    def _fits(self, stack: Stack) -> bool:
+        layer = self._layer
+        shape = [1 if i == stack.channel_axis else n for i, n in enumerate(stack.layer_shape)]
+        return layer is not None and list(layer.data.shape) == shape
+
+    @staticmethod
+    def _painted(layer: Labels) -> Painted:
+        painted: Painted = layer.data
+        return painted
+
+    def _follow(self, layer: Labels | None) -> None:
+        old, self._layer, self._reader = self._layer, layer, None
+        for one, act in ((old, "disconnect"), (layer, "connect")):
+            if one is not None:
+                getattr(one.events.set_data, act)(self._notice)
+                getattr(one.events.paint, act)(self._notice)
+                getattr(one.events.mode, act)(self._tell_tool)
+                getattr(one.events.selected_label, act)(self._tell_picked)
+        if layer is not None:
+            layer.selected_label = self._next
+
+    def _notice(self, event: Any) -> None:
+        """Tell of what was written: painted, undone, or done again."""
+        if isinstance(event.source.data, Painted) and event.source.data.fresh:
+            self.edited.emit()
+
+    def _tell_picked(self, event: Any) -> None:
+        if event.source.selected_label != self._next:
+            self.object_picked.emit(int(event.source.selected_label))
+
+    def _tell_tool(self, event: Any = None) -> None:
+        self.tool_changed.emit()
+
+    def _notice_removed(self, event: Any) -> None:
+        if event.value is self._layer:
+            self._follow(None)
+            self.edited.emit()

@@ -1,0 +1,99 @@
+"""The tools to prompt with, whichever layer they draw on."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from napari_sam2._worker import Call
+
+if TYPE_CHECKING:
+    from napari.components import ViewerModel
+    from napari.layers import Labels
+
+    from napari_sam2._controls.painting import Painting
+    from napari_sam2._controls.panels import Panels
+    from napari_sam2._controls.prompt_layers import PromptLayers
+    from napari_sam2._worker import Queue
+
+
+class Tools:
+    """Takes tools up and puts them down as the panel says, and says which one is in hand.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    panels : Panels
+    layers : PromptLayers
+    painting : Painting
+    edits : Queue
+        Where longer work is done.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        panels: Panels,
+        layers: PromptLayers,
+        painting: Painting,
+        edits: Queue,
+    ) -> None:
+        self._viewer, self._panels, self._edits = viewer, panels, edits
+        self._layers, self._painting = layers, painting
+        for source in (layers, painting):
+            source.tool_changed.connect(self._show)
+            source.object_picked.connect(panels.objects.make_current)
+        layers.click_without_box.connect(self._explain_boxes)
+        panels.objects.current_changed.connect(self.set_next)
+        panels.prompts.tool_taken.connect(self._take)
+        panels.prompts.tool_put_down.connect(self._put_down)
+        panels.prompts.labels_wanted.connect(self._use_labels)
+
+    def set_next(self, object_id: int = 0) -> None:
+        """Have the next prompts be of the current object, and of the sign that is shown."""
+        current = self._panels.objects.current()
+        self._layers.set_next(current, self._panels.prompts.positive)
+        self._painting.set_next(current)
+
+    def _take(self, tool: str) -> None:
+        try:
+            stack = self._panels.image.stack()
+            if tool == "brush":
+                self._painting.take_up(stack, self._panels.objects.current())
+            else:
+                self._layers.take_up(tool, stack)
+        except ValueError as error:
+            self._panels.prompts.show_tool("")
+            self._panels.status.complain(str(error))
+
+    def _put_down(self) -> None:
+        self._layers.put_down()
+        self._painting.put_down()
+
+    def _show(self, tool: str = "") -> None:
+        brush = "brush" if self._painting.in_hand else ""
+        self._panels.prompts.show_tool(self._layers.tool or brush)
+
+    def _use_labels(self, source: Labels, is_all: bool) -> None:
+        """Begin with the objects of a layer of labels."""
+        try:
+            stack = self._panels.image.stack()
+        except ValueError as error:
+            self._panels.status.complain(str(error))
+            return
+        here = [stack.current_frame(self._viewer.dims)]
+        steps = self._painting.copy(stack, source, range(stack.n_frames) if is_all else here)
+        self._edits.add(
+            Call(
+                lambda: steps,
+                on_step=_ignore,
+                on_error=self._panels.status.fail,
+                on_done=self._painting.show,
+            )
+        )
+
+    def _explain_boxes(self) -> None:
+        self._panels.status.complain("Drag to draw a box; for a click, take the point tool.")
+
+
+def _ignore(step: Any) -> None:
+    """Show nothing."""

@@ -1,0 +1,155 @@
+"""Labels that are painted by hand, and the masks that they say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from napari_sam2.labels import mask_prompts
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+
+    from napari.layers import Labels
+
+    from napari_sam2._layers import Stack
+    from napari_sam2.prompts import MaskPrompt
+
+
+class Painted(np.ndarray):
+    """An array that notes where along one axis it is written: by brushes, by undoing, by scripts.
+
+    Views of it are ordinary; what is written through them is not noted.
+    """
+
+    axis: int | None
+    written: set[int]  #: positions ever written
+    fresh: set[int]  #: those written since they were read
+
+    @classmethod
+    def empty(cls, shape: Sequence[int], dtype: np.dtype, axis: int | None) -> Painted:
+        """Make one without a painted pixel; it takes room where it is painted."""
+        made = np.zeros(shape, dtype).view(cls)
+        made.axis, made.written, made.fresh = axis, set(), set()
+        return made
+
+    def __array_finalize__(self, other: Any) -> None:
+        self.axis, self.written, self.fresh = None, set(), set()
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        super().__setitem__(index, value)
+        places = self._places(index)
+        # New sets: another thread may be reading the old ones.
+        self.written = self.written | places
+        self.fresh = self.fresh | places
+
+    def _places(self, index: Any) -> set[int]:
+        if self.axis is None:
+            return {0}
+        given = index if isinstance(index, tuple) else (index,)
+        everywhere = range(self.shape[self.axis])
+        is_plain = all(isinstance(i, (int, np.integer, slice, np.ndarray)) for i in given)
+        if not is_plain or len(given) <= self.axis or any(_is_mask(i) for i in given):
+            return set(everywhere)
+        return {int(i) for i in np.atleast_1d(np.asarray(everywhere)[given[self.axis]]).flat}
+
+
+def _is_mask(index: Any) -> bool:
+    return isinstance(index, np.ndarray) and index.dtype == bool
+
+
+class PaintReader:
+    """Reads what is painted as masks of objects; a frame again only when it was written.
+
+    Parameters
+    ----------
+    painted : Painted
+    stack : Stack
+        Of the array's shape.
+    """
+
+    def __init__(self, painted: Painted, stack: Stack) -> None:
+        self._painted, self._stack = painted, stack
+        self._masks: dict[int, dict[int, MaskPrompt]] = {}
+        painted.fresh = painted.fresh | painted.written
+        if painted.axis != stack.axis:  # what was noted is of another axis
+            painted.fresh = set(range(stack.n_frames)) if painted.written else set()
+            painted.written, painted.axis = set(painted.fresh), stack.axis
+
+    def is_of(self, painted: Painted, stack: Stack) -> bool:
+        """Whether it reads these frames of this array."""
+        return self._painted is painted and self._stack.same_place(stack)
+
+    def read(self) -> dict[int, dict[int, MaskPrompt]]:
+        """Give masks by frame, then by object."""
+        fresh, self._painted.fresh = self._painted.fresh, set()
+        for frame in fresh:
+            plane = np.asarray(self._painted[self._stack.index(frame)])
+            self._masks[frame] = mask_prompts(frame, self._seen(plane)) if plane.any() else {}
+        return {frame: found for frame, found in sorted(self._masks.items()) if found}
+
+    def erase(self, object_id: int, frame: int | None = None) -> bool:
+        """Take an object out of one frame, or of all; say whether it was there."""
+        painted = self.read()
+        gone = [f for f, found in painted.items() if object_id in found and frame in {None, f}]
+        for one in gone:
+            index = self._stack.index(one)
+            plane = np.array(self._painted[index])
+            plane[plane == object_id] = 0
+            self._painted[index] = plane
+        return bool(gone)
+
+    def _seen(self, plane: np.ndarray) -> np.ndarray:
+        return plane.reshape(self._stack.shape)
+
+
+def copy_labels(
+    stack: Stack, painted: Painted, source: Labels, frames: Sequence[int]
+) -> Generator[int, None, None]:
+    """Paint what a layer of labels holds, a frame a step; objects keep their numbers.
+
+    Parameters
+    ----------
+    stack : Stack
+    painted : Painted
+    source : Labels
+        Of the stack's shape; or of a frame's, and then it is meant for each of them.
+    frames : sequence of int
+
+    Yields
+    ------
+    int
+        The frame that is done.
+
+    Raises
+    ------
+    ValueError
+        If the layer has another shape, or numbers that there is no room for.
+    """
+    data = source.data[0] if source.multiscale else source.data
+    shape = tuple(int(n) for n in data.shape)
+    kept = {
+        tuple(painted.shape): range(painted.ndim),
+        stack.shape: (),
+        stack.label_shape: [i for i in range(painted.ndim) if i != stack.channel_axis],
+    }.get(shape)
+    if kept is None:
+        raise ValueError(
+            f"{source.name!r} has shape {shape}; labels to begin with have that of the image, "
+            f"{stack.label_shape}, or of one frame, {stack.shape}."
+        )
+    most = np.iinfo(painted.dtype).max
+    for frame in frames:
+        at = stack.index(frame)
+        plane = np.array(painted[at])
+        found = np.asarray(data[tuple(at[i] for i in kept)]).reshape(plane.shape)
+        if found.size and not 0 <= found.min() <= found.max() <= most:
+            raise ValueError(
+                f"{source.name!r} has labels {found.min()} to {found.max()} on frame {frame}; "
+                f"objects are numbered 1 to {most}."
+            )
+        plane[np.isin(plane, np.unique(found[found > 0]))] = 0
+        plane[found > 0] = found[found > 0]
+        painted[at] = plane
+        yield frame
