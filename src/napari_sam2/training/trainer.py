@@ -21,6 +21,7 @@ from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictors.transforms import normalize
 from napari_sam2.training.datasets import Sample, StreamOptions, batches
 from napari_sam2.training.dense import DenseHeads
+from napari_sam2.training.files import write_whole
 from napari_sam2.training.initialize import initialize, level
 from napari_sam2.training.log import TrainingLog
 from napari_sam2.training.steps import StepResult, dense_step, image_step, sequence_step
@@ -116,9 +117,7 @@ class Trainer:
             for key, value in self.average.items()
             if key.startswith(prefix)
         }
-        partial = path.with_suffix(".partial")
-        save_file(weights, partial)
-        partial.replace(path)
+        write_whole(path, lambda partial: save_file(weights, partial))
 
     def save(self) -> None:
         """Write everything needed to go on; beside the last checkpoint, then over it.
@@ -137,9 +136,7 @@ class Trainer:
             "non_finite": self.non_finite,
             "recipe": {"model": self.recipe.model, "stages": self.recipe.outline()},
         }
-        partial = self._state_path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self._state_path)
+        write_whole(self._state_path, lambda partial: torch.save(state, partial))
 
     @property
     def _state_path(self) -> Path:
