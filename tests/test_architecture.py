@@ -31,7 +31,7 @@ ALLOWED = {
     "session": CORE
     | {"annotations", "automatic", "divisions", "labels", "propagation", "workspace"},
     "volumes": {"predictors", "prompts", "session", "tracks"},
-    "training": CORE | {"training"},
+    "training": CORE | {"evaluation", "exports", "training"},
     "evaluation": CORE | {"evaluation"},
     "exports": {"predictors"},
     "demo": {"evaluation", "exports", "session", "training"},

@@ -157,10 +157,7 @@ def load_model(
         If the weights are not there or do not fit.
     """
     config = load_config(name)
-    if checkpoint is None:
-        path = _beside(name, config) or weights_of(config)
-    else:
-        path = Path(checkpoint)
+    path = _beside(name, config) or weights_of(config) if checkpoint is None else Path(checkpoint)
     model = SAM2(config)
     load_weights(model, path)
     return model.to(device).eval()

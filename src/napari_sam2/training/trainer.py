@@ -245,7 +245,7 @@ class Trainer:
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * _schedule(stage, self.step)
         optimizer.zero_grad(set_to_none=True)
-        with _fast_attention(self.device):
+        with fast_attention(self.device):
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
                 result = self._loss(stage, batch, generator)
             if result is None:
@@ -325,7 +325,7 @@ class Trainer:
         return batches(options, stage.batch_size, self.options.workers)
 
 
-def _fast_attention(device: torch.device) -> AbstractContextManager[None]:
+def fast_attention(device: torch.device) -> AbstractContextManager[None]:
     """On a CPU, attend by plain products: their gradient takes half as long there."""
     if device.type != "cpu":
         return nullcontext()
