@@ -44,7 +44,7 @@ ALLOWED = {
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE
     | {"_controls", "_layers", "_worker", "automatic", "magicgui", "napari", "qtpy"}
-    | {"session", "superqt"},
+    | {"session", "superqt", "training"},
     "_everything": {"_controls", "_widget", "model", "napari", "qtpy", "session"},
     "_widget": CORE
     | {"_controls", "_layers", "_worker", "automatic", "magicgui", "napari", "qtpy"}

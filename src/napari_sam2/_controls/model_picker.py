@@ -8,13 +8,29 @@ from qtpy.QtCore import Qt, Signal
 from qtpy.QtWidgets import QComboBox, QLabel, QWidget
 
 from napari_sam2._controls.forms import Form
-from napari_sam2.model.config import EMBEDDED_MODEL, config_names, load_config
+from napari_sam2.model.config import (
+    EMBEDDED_MODEL,
+    config_names,
+    load_config,
+    user_model_names,
+)
 from napari_sam2.model.locations import find_checkpoint, how_to_get
 
 if TYPE_CHECKING:
     from qtpy.QtGui import QStandardItem, QStandardItemModel
 
     from napari_sam2.model.sam2 import SAM2
+
+
+class _Names(QComboBox):
+    """A combo box that tells before it shows its list."""
+
+    opening = Signal()
+
+    def showPopup(self) -> None:
+        """Show the list; called by Qt."""
+        self.opening.emit()
+        super().showPopup()
 
 
 class ModelPicker(QWidget):
@@ -30,7 +46,7 @@ class ModelPicker(QWidget):
 
     def __init__(self, model: SAM2 | None = None, parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self.names = QComboBox()
+        self.names = _Names()
         self.names.setSizeAdjustPolicy(
             QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon
         )
@@ -51,6 +67,7 @@ class ModelPicker(QWidget):
             self.use(model)
         self.show_device("")
         self.names.currentIndexChanged.connect(self.changed)
+        self.names.opening.connect(self.offer_new)
 
     def model(self) -> str | SAM2:
         """Give the name of the chosen model, or the model itself if it was loaded elsewhere."""
@@ -71,6 +88,13 @@ class ModelPicker(QWidget):
         self.names.setCurrentIndex(index)
         self.names.blockSignals(False)
         self.changed.emit()
+
+    def offer_new(self) -> None:
+        """Offer models that were made since: fine-tuned here, or on the command line."""
+        known = {self.names.itemText(i) for i in range(self.names.count())}
+        for name in user_model_names():
+            if load_config(name).name not in known:
+                self._offer(name)
 
     def show_device(self, device: str) -> None:
         """Say where the model computes; nothing if it is not loaded yet."""

@@ -79,7 +79,7 @@ def write_model(
         All of them.
     card : mapping
         For a JSON file.
-    picture : np.ndarray, shape (H, W, 3), uint8, optional
+    picture : np.ndarray, shape (H, W, 3 or 4), uint8, optional
 
     Returns
     -------

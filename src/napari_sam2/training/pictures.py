@@ -45,16 +45,17 @@ def side_by_side(pictures: Sequence[tuple[Picture, Picture]], edge: int = 192) -
 
     Returns
     -------
-    np.ndarray, shape (H, W, 3), uint8, or None
-        None if there are no pictures.
+    np.ndarray, shape (H, W, 4), uint8, or None
+        Transparent between the pictures; None if there are no pictures.
     """
     if not pictures:
         return None
     step = edge + GAP
-    sheet = np.full((2 * step - GAP, len(pictures) * step - GAP, 3), 255, dtype=np.uint8)
+    sheet = np.zeros((2 * step - GAP, len(pictures) * step - GAP, 4), dtype=np.uint8)
     for column, pair in enumerate(pictures):
         for row, picture in enumerate(pair):
-            sheet[row * step :, column * step :][:edge, :edge] = draw(picture, edge)
+            cell = sheet[row * step :, column * step :][:edge, :edge]
+            cell[..., :3], cell[..., 3] = draw(picture, edge), 255
     return sheet
 
 
