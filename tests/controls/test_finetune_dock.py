@@ -10,7 +10,6 @@ import pytest
 import tifffile
 from napari.components import ViewerModel
 from qtpy.QtCore import QThreadPool, QTimer
-from qtpy.QtWidgets import QLabel
 
 from napari_sam2._controls.finetune_dock import FineTuneDock
 from napari_sam2._controls.finetune_form import free_name

@@ -79,5 +79,5 @@ def _pixmap(picture: np.ndarray) -> QPixmap:  # (H, W, 4), uint8
     height, width = picture.shape[:2]
     data = np.ascontiguousarray(picture)
     # A copy: Qt does not keep the array.
-    image = QImage(data.data, width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
+    image = QImage(data.tobytes(), width, height, 4 * width, QImage.Format.Format_RGBA8888).copy()
     return QPixmap.fromImage(image)

@@ -77,7 +77,7 @@ class FineTuning:
         self._state = RunState(options.run_folder, self._settings)
         state = self._state.read()
         if state is None:
-            _check_taken(options)
+            own_models.check_free(options.name, overwrite=options.overwrite)
         self._split = hold_out(stacks, options.hold_out, options.hold_out_by, options.seed)
         device = choose_device(options.device)
         self._judged = load_model(options.model, options.checkpoint, device=device)
@@ -179,6 +179,8 @@ class FineTuning:
     def _is_over(self) -> bool:
         if self._stopped:
             self._ending = "cancelled"
+        elif self._is_due():  # the weights of now may be the best
+            return False
         elif self.step >= self.options.steps:
             self._ending = "all steps"
         elif self._since_best() >= self.options.patience:
@@ -332,12 +334,3 @@ class FineTuning:
         self.step, self._best, self._history = state["step"], state["best"], state["history"]
         self._before = None if state["before"] is None else Scores(**state["before"])
         self._seconds = state["seconds"]
-
-
-def _check_taken(options: FineTuneOptions) -> None:
-    """Refuse to begin where another model would be replaced."""
-    if own_models.exists(options.name) and not options.overwrite:
-        raise ValueError(
-            f"There is a model {options.name} already. Choose another name, or allow it to be "
-            "overwritten."
-        )

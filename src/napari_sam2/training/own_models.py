@@ -44,13 +44,17 @@ def check_name(name: str) -> None:
         raise ValueError(f"{name} is a model that comes with napari-sam2; choose another name.")
 
 
-def read_card(name: str) -> dict[str, Any] | None:
-    """Read what a model of the user's says of itself; None if there is none, or it is torn."""
-    try:
-        card = json.loads((models_folder() / f"{name}.json").read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return card if isinstance(card, dict) else None
+def check_free(name: str, *, overwrite: bool) -> None:
+    """Refuse a name that would replace a model, unless it may.
+
+    Raises
+    ------
+    ValueError
+    """
+    if exists(name) and not overwrite:
+        raise ValueError(
+            f"There is a model {name} already. Choose another name, or allow it to be overwritten."
+        )
 
 
 def exists(name: str) -> bool:
