@@ -57,6 +57,7 @@ class FineTuneDock(QWidget):
         self.cancel_button.setToolTip("End now; the best weights so far become the new model")
         self.bar = QProgressBar()
         self.plot = LearningPlot()
+        self.plot.hide()  # until there is something to show
         self.results = FineTuneResults()
         self.status = Status()
         self._job = Job()
@@ -84,6 +85,7 @@ class FineTuneDock(QWidget):
         self._run, self._stopping = None, False
         self.results.clear()
         self.plot.clear(options.steps)
+        self.plot.show()
         self.bar.setRange(0, 0)
         self.status.say("Reading labels, loading the model.")
         self._set_running(True)

@@ -108,11 +108,12 @@ class FineTuneForm(QWidget):
         self.name = QLineEdit(free_name(FIRST_NAME))
         self.name.setToolTip("Of the new model, by which you will find it in the list of models")
         self.learning = _choice(
-            "The image trunk is most of the model. Frozen: fast, and enough as a rule.\n"
-            "LoRA: changed a little, for images of an unusual kind. All: with many labels.",
-            ("frozen trunk", "frozen"),
-            ("trunk by LoRA", "lora"),
-            ("all of the model", "all"),
+            "The image trunk is most of the model; the rest learns in any case.\n"
+            "As it is: fast, little memory, and enough as a rule. LoRA: for images of an unusual\n"
+            "kind. Like the rest: with many labels.",
+            ("stays as it is", "frozen"),
+            ("changes a little (LoRA)", "lora"),
+            ("learns like the rest", "all"),
         )
         self.unlabelled = _choice(
             "What pixels without a label are. Choose 'not looked at' if objects are drawn in part\n"
@@ -180,7 +181,7 @@ class FineTuneForm(QWidget):
         self.tabs.addTab(folders, "Folders")
         how = Form()
         how.add("Unlabelled", self.unlabelled)
-        how.add("Learns", self.learning)
+        how.add("Image trunk", self.learning)
         how.add("Hold out", self.hold_out)
         how.add("Steps", self.steps)
         how.add("New name", self.name)
