@@ -168,3 +168,25 @@ def test_weights_are_rounded_to_halves(begin, stack, models):
     list(begin([stack]).steps())
 
     assert {w.dtype for w in load_file(models / "my-cells.safetensors").values()} == {torch.float16}
+
+
+def test_interrupt_in_the_middle_of_a_step_leaves_the_state_of_the_last_one(
+    begin, stack, monkeypatch
+):
+    run = begin([stack], save_every=0)
+    step = run._learner._optimizer.step
+
+    def interrupted():
+        step()
+        if run.step == 1:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(run._learner._optimizer, "step", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        list(run.steps())
+
+    again = begin([stack], save_every=0)
+    assert again.step == 1
+    name = "sam_mask_decoder.iou_token.weight"
+    kept, broken = (dict(one._learner.model.named_parameters())[name] for one in (again, run))
+    assert not torch.equal(kept, broken), "a step was taken that does not count"

@@ -162,6 +162,7 @@ class FineTuning:
                 following = pool.submit(self._views, self.step + 1)
                 remark = self._learner.learn(self.step, samples)
                 self.step += 1
+                self._learner.is_whole = True
                 self._seconds += time.monotonic() - begun
                 yield self._progress("training", loss=self._learner.loss, remark=remark)
                 if time.monotonic() - saved > 60 * self.options.save_every:
@@ -317,7 +318,12 @@ class FineTuning:
         )
 
     def _save(self) -> str:
-        """Write everything needed to go on; give what went wrong."""
+        """Write everything needed to go on; give what went wrong.
+
+        In the middle of a step the last state stays: a run that goes on takes the step again.
+        """
+        if not self._learner.is_whole:
+            return ""
         return self._state.write(
             {
                 **self._learner.state(),

@@ -14,6 +14,7 @@ from napari_sam2.predictors.batches import DeviceMemoryError, is_out_of_memory
 from napari_sam2.predictors.heap import free
 from napari_sam2.training.adapt import adapt, learning_groups, learnt_weights, recompute
 from napari_sam2.training.datasets import Sample
+from napari_sam2.training.loading import load_optimizers
 from napari_sam2.training.steps import StepOptions, image_step, sequence_step
 from napari_sam2.training.trainer import TrainingError, fast_attention
 from napari_sam2.training.views import collate
@@ -70,10 +71,13 @@ class Learner:
         groups = learning_groups(
             model, options.learning_rate, options.rate_of_trunk, options.weight_decay
         )
+        load_optimizers()
         self._optimizer = torch.optim.AdamW(groups)
         #: What is measured and kept, by the names of the checkpoint.
         self.average = {name: w.clone() for name, w in learnt_weights(model).items()}
         self.loss: float | None = None  # smoothed
+        #: False while weights are being changed: what is there then is of no step.
+        self.is_whole = True
         self._non_finite_in_a_row = 0
         self._apply_budget()
 
@@ -186,6 +190,7 @@ class Learner:
                 )
             return
         self._non_finite_in_a_row = 0
+        self.is_whole = False
         self._optimizer.step()
         self.loss = loss if self.loss is None else SMOOTHING * self.loss + (1 - SMOOTHING) * loss
         with torch.no_grad():
