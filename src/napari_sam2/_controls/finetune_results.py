@@ -69,9 +69,14 @@ def table(result: FineTuned) -> str:
         for name, before, after in rows
     )
     what = "held-out objects" if result.is_honest else "the objects that were learnt from"
+    legend = (
+        "<p>Above: before, below: after. Green: as you drew it; orange: what one click finds.</p>"
+        if result.pictures
+        else ""
+    )
     return (
         f"<p>Mean IoU of {result.after.n_objects} {what}:</p><table><tr><td></td>"
-        f"<td>&nbsp; before</td><td>&nbsp; after</td></tr>{body}</table>"
+        f"<td>&nbsp; before</td><td>&nbsp; after</td></tr>{body}</table>{legend}"
     )
 
 
