@@ -26,6 +26,13 @@ if TYPE_CHECKING:
     from napari_sam2.model.config import SAM2Config
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_models_of_whoever_runs_the_tests(tmp_path_factory) -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("NAPARI_SAM2_MODELS", str(tmp_path_factory.getbasetemp() / "no-models"))
+        yield
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> SAM2Config:
     return small_architecture()

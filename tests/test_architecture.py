@@ -52,7 +52,7 @@ ALLOWED = {
     }
     | {"workspace"},
     "volumes": {"predictors", "prompts", "session", "tracks"},
-    "training": CORE | {"training"},
+    "training": CORE | {"evaluation", "exports", "training"},
     "evaluation": CORE | {"evaluation"},
     "exports": {"predictors"},
     "demo": {"evaluation", "exports", "session", "training"},
@@ -68,7 +68,8 @@ ALLOWED = {
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE
     | {"_controls", "_label_layers", "_layers", "_painted", "_reading", "_worker"}
-    | {"automatic", "downloads", "magicgui", "napari", "qtpy", "session", "superqt"},
+    | {"automatic", "downloads", "magicgui", "napari", "qtpy", "session", "superqt"}
+    | {"training"},
     "_everything": {"_controls", "_widget", "model", "napari", "qtpy", "session"},
     "_widget": CORE
     | {"_controls", "_label_layers", "_layers", "_painted", "_reading", "_worker"}

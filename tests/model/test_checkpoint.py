@@ -202,3 +202,18 @@ def test_model_loads_from_a_yaml_file_and_a_checkpoint(tmp_path, weights, tiny_c
 
     assert_same_weights(model, tiny_model)
     assert not model.training
+
+
+def test_weights_beside_a_yaml_file_are_its_own(tiny_files, tiny_model):
+    loaded = load_model(tiny_files[0])
+
+    for name, value in tiny_model.state_dict().items():
+        torch.testing.assert_close(loaded.state_dict()[name], value)
+
+
+def test_models_of_the_user_are_known_by_name(tiny_files, tiny_model, monkeypatch):
+    monkeypatch.setenv("NAPARI_SAM2_MODELS", str(tiny_files[0].parent))
+
+    assert config_names()[-1] == "tiny"
+    assert load_model("tiny").config.name == "tiny"
+    assert find_fitting_config(tiny_model.state_dict()) is None, "which names architectures"

@@ -4,7 +4,9 @@ import pytest
 import torch
 from training_steps import generator
 
+from napari_sam2.training.annotated import AnnotatedStack
 from napari_sam2.training.datasets import Sample
+from napari_sam2.training.finetune import FineTuneOptions, FineTuning
 
 
 @pytest.fixture
@@ -28,3 +30,38 @@ def discs():
         radius = int(torch.randint(2, 12, (), generator=drawn))
         masks.append((rows - row) ** 2 + (columns - column) ** 2 <= radius**2)
     return torch.stack(masks)
+
+
+@pytest.fixture
+def models(tmp_path, monkeypatch):
+    """The folder of the user's own models."""
+    folder = tmp_path / "models"
+    monkeypatch.setenv("NAPARI_SAM2_MODELS", str(folder))
+    return folder
+
+
+@pytest.fixture
+def begin(models, tiny_files, tmp_path, one_thread):
+    """Begin a run on the small model; options may be changed."""
+
+    def begin(stacks, **changes):
+        options = {
+            "name": "my-cells",
+            "model": tiny_files[0],
+            "folder": tmp_path / "run",
+            "steps": 4,
+            "evaluate_every": 2,
+            "batch_size": 2,
+            "n_frames": 2,
+            "device": "cpu",
+            "learning_rate": 1e-3,
+        }
+        return FineTuning(stacks, FineTuneOptions(**{**options, **changes}))
+
+    return begin
+
+
+@pytest.fixture
+def stack(blobs):
+    """Two discs on eight frames."""
+    return AnnotatedStack(*blobs, name="blobs")

@@ -128,3 +128,47 @@ def test_levelled_features_are_of_unit_size_and_mean_the_same(parts):
     pyramid = encoder(pixels)
     torch.testing.assert_close(torch.stack([x.std() for x in pyramid]), torch.ones(3))
     torch.testing.assert_close(heads(pyramid), before, atol=1e-3, rtol=1e-3)
+
+
+def test_unknown_pixels_teach_nothing(discs):
+    truth = discs[:1].float()
+    known = torch.ones_like(truth)
+    known[..., 40:] = 0
+    logits = torch.zeros(1, 4, 64, 80, requires_grad=True)
+    decoded = DecodedMasks(logits, torch.rand(1, 4), torch.zeros(1, 4, 8), torch.zeros(1, 1))
+
+    decoder_loss(decoded, truth, LossWeights(), known)[0].backward()
+
+    assert not logits.grad[..., 40:].any()
+    assert logits.grad[..., :40].any()
+
+
+def test_unknown_pixels_leave_open_whether_an_object_is_there():
+    score = torch.zeros(1, 1, requires_grad=True)
+    decoded = DecodedMasks(torch.zeros(1, 4, 16, 16), torch.rand(1, 4), torch.zeros(1, 4, 8), score)
+    known = torch.ones(1, 16, 16)
+    known[0, 0] = 0
+
+    decoder_loss(decoded, torch.zeros(1, 16, 16), LossWeights(), known)[0].backward()
+
+    assert not score.grad.any()
+
+
+def test_nobody_corrects_where_nothing_is_known(parts, batch):
+    labels = batch.labels.clone()
+    labels[labels == 0] = -1
+    labels[..., 96:, :] = 0
+    objects = steps.pick_objects(labels, steps.StepOptions(), generator())
+    truth, known = objects.masks[:, 0], objects.known_at(0)
+    everywhere = torch.full((len(truth), 4, 32, 32), 9.0)
+    decoded = DecodedMasks(
+        everywhere,
+        torch.rand(len(truth), 4),
+        torch.zeros(len(truth), 4, 8),
+        torch.zeros(len(truth), 1),
+    )
+    clicks = steps.Clicks.none(len(truth), truth.device)
+    for seed in range(5):
+        clicked, _ = steps._correct(truth, decoded, clicks, generator(seed), known)
+        x, y = clicked.points[:, 0].long().unbind(dim=1)
+        assert known[torch.arange(len(truth)), y, x].all()

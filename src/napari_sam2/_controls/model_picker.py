@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from qtpy.QtCore import Qt, Signal
@@ -15,14 +15,19 @@ from napari_sam2._controls.forms import Form
 from napari_sam2._worker import Call, Job
 from napari_sam2.model.checkpoint import CheckpointError, find_fitting_config, load_model
 from napari_sam2.model.checkpoint import read_weights as read
-from napari_sam2.model.config import EMBEDDED_MODEL, config_names, load_config
+from napari_sam2.model.config import (
+    EMBEDDED_MODEL,
+    config_names,
+    load_config,
+    user_model_names,
+)
 from napari_sam2.model.locations import find_checkpoint, how_to_get
 from napari_sam2.model.registry import find_published
 from napari_sam2.predictors.device import PRECISIONS
 from napari_sam2.session import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from qtpy.QtGui import QStandardItem, QStandardItemModel
 
@@ -32,6 +37,20 @@ NAME = Qt.ItemDataRole.UserRole + 1  #: of a model, without what is said of it
 FROM_FILE = "Weights from a file …"
 FASTEST = "fastest"
 DEVICES = {"cpu": "CPU", "cuda": "CUDA GPU", "mps": "Apple GPU"}
+
+
+BoxT = TypeVar("BoxT", bound=QComboBox)
+
+
+class _Names(QComboBox):
+    """A combo box that tells before it shows its list."""
+
+    opening = Signal()
+
+    def showPopup(self) -> None:
+        """Show the list; called by Qt."""
+        self.opening.emit()
+        super().showPopup()
 
 
 class ModelPicker(QWidget):
@@ -50,7 +69,7 @@ class ModelPicker(QWidget):
         super().__init__(parent)
         self._job = Job()
         self._before = 0  #: what is chosen, where another choice comes to nothing
-        self.names = _box(12)
+        self.names = _box(12, _Names)
         self.names.setToolTip(
             "Larger models are more careful and slower. It is loaded when it is first needed."
         )
@@ -81,6 +100,7 @@ class ModelPicker(QWidget):
         for box in (self.devices, self.precisions):
             box.currentIndexChanged.connect(lambda index: self.changed.emit())
         self.download.done.connect(self._take_downloaded)
+        self.names.opening.connect(self.offer_new)
 
     def model(self) -> str | SAM2:
         """Give the name of the chosen model, or the model itself if it was loaded elsewhere."""
@@ -133,6 +153,12 @@ class ModelPicker(QWidget):
             )
         )
 
+    def offer_new(self) -> None:
+        """Offer models that were made since: fine-tuned here, or on the command line."""
+        for name in user_model_names():
+            if self.names.findData(load_config(name).name, NAME) < 0:
+                self._offer(name)
+
     def show_device(self, device: str) -> None:
         """Say where the model computes; nothing if it is not loaded yet."""
         self.devices.setItemText(0, f"{FASTEST} ({device})" if device else FASTEST)
@@ -144,8 +170,9 @@ class ModelPicker(QWidget):
 
     def _offer(self, name: str) -> None:
         config = load_config(name)
-        self.names.addItem(config.name, name)
-        index = self.names.count() - 1
+        last = self.names.findText(FROM_FILE)
+        index = self.names.count() if last < 0 else last
+        self.names.insertItem(index, config.name, name)
         self.names.setItemData(index, config.name, NAME)
         if find_checkpoint(config) is None:
             published = find_published(config.checkpoint)
@@ -206,8 +233,8 @@ class ModelPicker(QWidget):
         return cast("QStandardItem", cast("QStandardItemModel", self.names.model()).item(index))
 
 
-def _box(length: int) -> QComboBox:
-    box = QComboBox()
+def _box(length: int, kind: Callable[[], BoxT] = QComboBox) -> BoxT:
+    box = kind()
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(length)
     return box

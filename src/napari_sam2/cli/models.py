@@ -14,8 +14,14 @@ from napari_sam2.downloads import (
 )
 from napari_sam2.model import registry
 from napari_sam2.model.checkpoint import weights_of
-from napari_sam2.model.config import config_names, load_config
-from napari_sam2.model.locations import cache_folder, find_checkpoint, how_to_get, weights_folder
+from napari_sam2.model.config import architecture_names, load_config, user_model_names
+from napari_sam2.model.locations import (
+    cache_folder,
+    find_checkpoint,
+    how_to_get,
+    models_folder,
+    weights_folder,
+)
 
 if TYPE_CHECKING:
     import argparse
@@ -62,17 +68,18 @@ def add_command(commands: Commands) -> None:
 
 def _list(_: argparse.Namespace) -> None:
     published = [model.name for model in registry.PUBLISHED]
-    ours = [name for name in config_names() if name not in published]
-    for name in [*ours, *published]:
+    ours = [name for name in architecture_names() if name not in published]
+    for name in [*ours, *published, *user_model_names()]:
         print(f"{name:24} {_state(name)}")
-    print(f"\nDownloads are kept in {cache_folder()}")
+    print(f"\nYour own models are kept in {models_folder()}")
+    print(f"Downloads are kept in {cache_folder()}")
 
 
 def _state(name: str) -> str:
     path = find_checkpoint(load_config(name))
     if path is not None:
-        where = "in the package" if path.parent == weights_folder() else "downloaded"
-        return f"{_megabytes(path.stat().st_size)}  {where}"
+        where = {weights_folder(): "in the package", models_folder(): "yours"}
+        return f"{_megabytes(path.stat().st_size)}  {where.get(path.parent, 'downloaded')}"
     model = registry.find_published(name)
     if model is None:
         return f"{'':7}  not here"

@@ -11,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from napari_sam2.model.config import SAM2Config, config_names, load_config
+from napari_sam2.model.config import SAM2Config, architecture_names, config_names, load_config
 from napari_sam2.model.locations import find_checkpoint, how_to_get
 from napari_sam2.model.sam2 import SAM2
 
@@ -74,12 +74,12 @@ def load_weights(model: nn.Module, path: Path) -> None:
 
 
 def find_fitting_config(weights: Mapping[str, Tensor]) -> str | None:
-    """Name the config of `config_names` whose model has exactly these tensors; None if none has.
+    """Name the package's config whose model has exactly these tensors; None if none has.
 
     Names and shapes are compared: no two of the configs agree in all of them.
     """
     shapes = {key: value.shape for key, value in weights.items()}
-    for name in config_names():
+    for name in architecture_names():
         with torch.device("meta"):  # shapes only: neither memory nor time
             model = SAM2(load_config(name))
         if shapes == {key: value.shape for key, value in model.state_dict().items()}:
@@ -121,6 +121,14 @@ def weights_of(config: SAM2Config) -> Path:
     return path
 
 
+def _beside(name: str | Path, config: SAM2Config) -> Path | None:
+    """Find weights in the folder of a YAML file; None if it is a name, or they are not there."""
+    if Path(name).suffix not in {".yaml", ".yml"}:
+        return None
+    path = Path(name).parent / config.checkpoint
+    return path if path.is_file() else None
+
+
 def load_model(
     name: str | Path, checkpoint: str | Path | None = None, *, device: str | torch.device = "cpu"
 ) -> SAM2:
@@ -131,7 +139,8 @@ def load_model(
     name : str or Path
         A config's name, e.g. ``sam2.1_hiera_nano``, or a YAML file; see `load_config`.
     checkpoint : str or Path, optional
-        Weights to load instead of the config's own.
+        Weights to load instead of the config's own, which lie beside the YAML file, in the
+        package, in the cache, or among the user's models.
     device : str or torch.device
         Where the model goes.
 
@@ -148,7 +157,7 @@ def load_model(
         If the weights are not there or do not fit.
     """
     config = load_config(name)
-    path = weights_of(config) if checkpoint is None else Path(checkpoint)
+    path = _beside(name, config) or weights_of(config) if checkpoint is None else Path(checkpoint)
     model = SAM2(config)
     load_weights(model, path)
     return model.to(device).eval()

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
+from napari_sam2.model.locations import models_folder
 from napari_sam2.model.registry import find_published
 
 if TYPE_CHECKING:
@@ -106,9 +107,30 @@ def config_folder() -> Path:
     return installed if installed.is_dir() else here.parents[3] / "configs"
 
 
-def config_names() -> list[str]:
-    """Name every model that has a config, e.g. ``sam2.1_hiera_tiny``."""
+def architecture_names() -> list[str]:
+    """Name every model that the package has a config of; no two have the same tensors."""
     return sorted(path.stem for path in config_folder().glob("*.yaml"))
+
+
+def user_model_names() -> list[str]:
+    """Name the user's own models; see `napari_sam2.model.locations.models_folder`.
+
+    A file there that is no config is passed over: it keeps no other from being used.
+    """
+    taken, names = architecture_names(), []
+    for path in sorted(models_folder().glob("*.yaml")):
+        try:
+            _read_config(path)
+        except ValueError:
+            continue
+        if path.stem not in taken:
+            names.append(path.stem)
+    return names
+
+
+def config_names() -> list[str]:
+    """Name every model that has a config, e.g. ``sam2.1_hiera_tiny``; the user's own last."""
+    return architecture_names() + user_model_names()
 
 
 def load_config(name: str | Path) -> SAM2Config:
@@ -117,7 +139,8 @@ def load_config(name: str | Path) -> SAM2Config:
     Parameters
     ----------
     name : str or Path
-        One of `config_names`, any other name of one of Meta's models
+        One of `config_names` (the package's own go before the user's), any other name of one
+        of Meta's models
         (``configs/sam2.1/sam2.1_hiera_t.yaml``, ``facebook/sam2.1-hiera-tiny``,
         ``sam2.1_hiera_tiny.pt``), or the path of a ``.yaml`` file of ours. Where a file bears a
         name of Meta's, a str means the model and a `Path` the file.
@@ -135,12 +158,19 @@ def load_config(name: str | Path) -> SAM2Config:
             f"and beside it the config that it is for: one of {config_names()}, or a YAML file."
         )
     if path.suffix not in {".yaml", ".yml"}:
-        path = config_folder() / f"{path}.yaml"
+        given = path
+        path = config_folder() / f"{given}.yaml"
+        if not path.is_file():
+            path = models_folder() / f"{given}.yaml"
     if not path.is_file():
         raise ValueError(
             f"There is no config {str(name)!r}. Choose one of {config_names()} or give a YAML file."
         )
+    return _read_config(path)
+
+
+def _read_config(path: Path) -> SAM2Config:
     try:
         return SAM2Config.from_dict(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, AttributeError, TypeError, ValueError) as error:
+    except (yaml.YAMLError, AttributeError, TypeError, ValueError, OSError) as error:
         raise ValueError(f"{path} cannot be read as a model config: {error}") from error

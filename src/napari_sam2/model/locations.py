@@ -27,9 +27,19 @@ def cache_folder() -> Path:
     return Path(chosen) if chosen else Path.home() / ".cache" / "napari-sam2"
 
 
+def models_folder() -> Path:
+    """Give the folder of the user's own models: fine-tuned here, or put there by hand.
+
+    ``NAPARI_SAM2_MODELS`` if set, else ``~/.napari-sam2/models``: not the cache, which may be
+    emptied at any time. A model is a YAML file, its config, and the weights that it names.
+    """
+    chosen = os.environ.get("NAPARI_SAM2_MODELS")
+    return Path(chosen) if chosen else Path.home() / ".napari-sam2" / "models"
+
+
 def find_checkpoint(config: SAM2Config) -> Path | None:
-    """Find the weights of a model: in the package, else in the cache; None if in neither."""
-    for folder in (weights_folder(), cache_folder()):
+    """Find the weights of a model: in the package, the cache, or among the user's own models."""
+    for folder in (weights_folder(), cache_folder(), models_folder()):
         if (folder / config.checkpoint).is_file():
             return folder / config.checkpoint
     return None

@@ -31,7 +31,7 @@ class LossWeights:
     candidates: float = 0.5  #: share of the mask terms that the best candidate bears
 
 
-def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
+def focal_loss(logits: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
     """Focal loss (Lin et al. 2017), summed and divided by the object's area.
 
     Parameters
@@ -39,6 +39,8 @@ def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
     logits : Tensor, shape (..., H, W)
     target : Tensor, broadcastable to the shape of `logits`
         From 0 to 1; pixels on an edge may lie between.
+    known : Tensor, broadcastable to the shape of `logits`, optional
+        From 0 to 1: how much each pixel counts. All count unless given.
 
     Returns
     -------
@@ -49,27 +51,33 @@ def focal_loss(logits: Tensor, target: Tensor) -> Tensor:
     )
     focus = (logits.sigmoid() - target).abs() ** FOCUS
     area = target.sum(dim=(-2, -1))
+    if known is not None:
+        focus = focus * known
     return (focus * cross_entropy).sum(dim=(-2, -1)) / (area + AREA_FLOOR)
 
 
-def dice_loss(logits: Tensor, target: Tensor) -> Tensor:
+def dice_loss(logits: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
     """One minus the Dice coefficient of probabilities and target; shapes as in `focal_loss`."""
     probability = logits.sigmoid()
+    if known is not None:
+        probability, target = probability * known, target * known
     overlap = 2 * (probability * target).sum(dim=(-2, -1))
     total = probability.sum(dim=(-2, -1)) + target.sum(dim=(-2, -1))
     return 1 - (overlap + 1) / (total + 1)
 
 
 @torch.no_grad()
-def mask_iou(logits: Tensor, target: Tensor) -> Tensor:
+def mask_iou(logits: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
     """IoU of the masks that logits give with their target; shapes as in `focal_loss`."""
     found, there = logits > 0, target > 0.5
+    if known is not None:
+        found, there = found & (known > 0.5), there & (known > 0.5)
     union = (found | there).sum(dim=(-2, -1))
     return torch.where(union > 0, (found & there).sum(dim=(-2, -1)) / union.clamp(min=1), 1.0)
 
 
 def decoder_loss(
-    decoded: DecodedMasks, target: Tensor, weights: LossWeights
+    decoded: DecodedMasks, target: Tensor, weights: LossWeights, known: Tensor | None = None
 ) -> tuple[Tensor, Tensor]:
     """Score all four masks of a decoder against the truth.
 
@@ -85,6 +93,9 @@ def decoder_loss(
     target : Tensor, shape (N, H, W), float32
         At any multiple of the logits' resolution.
     weights : LossWeights
+    known : Tensor, shape (N, H, W), float32, optional
+        How much each pixel counts, from 0 to 1. Whether an object is there is asked only where
+        it is seen, or all of the image is known.
 
     Returns
     -------
@@ -97,9 +108,14 @@ def decoder_loss(
     )
     target = target[:, None]
     there = target.flatten(1).amax(dim=1) > 0.5  # (N,)
-    masks = weights.focal * focal_loss(logits, target) + weights.dice * dice_loss(logits, target)
+    certain = torch.ones_like(there)
+    if known is not None:
+        certain = there | (known.flatten(1).amin(dim=1) == 1)
+        known = known[:, None]
+    focal, dice = focal_loss(logits, target, known), dice_loss(logits, target, known)
+    masks = weights.focal * focal + weights.dice * dice
     best_candidate = masks[:, 1:].amin(dim=1)
-    ious = mask_iou(logits, target)
+    ious = mask_iou(logits, target, known)
     iou_error = F.l1_loss(decoded.ious.float(), ious, reduction="none").mean(dim=1)
     per_object = (
         (1 - weights.candidates) * masks[:, 0]
@@ -110,5 +126,6 @@ def decoder_loss(
         decoded.object_score.float()[:, 0], there.float(), reduction="none"
     )
     per_object = torch.where(there, per_object, 0.0)
-    loss = per_object.sum() / there.sum().clamp(min=1) + weights.object_score * score.mean()
+    score = torch.where(certain, score, 0.0).sum() / certain.sum().clamp(min=1)
+    loss = per_object.sum() / there.sum().clamp(min=1) + weights.object_score * score
     return loss, ious

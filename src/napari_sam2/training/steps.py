@@ -37,6 +37,11 @@ class Objects(NamedTuple):
 
     image: Tensor  #: (N,), which image (or sequence) of the batch each is on
     masks: Tensor  #: (N, T, H, W), bool
+    known: Tensor | None = None  #: (N, T, H, W), bool; None if every pixel is
+
+    def known_at(self, frame: int) -> Tensor | None:  # (N, H, W)
+        """Mark the pixels of a frame that are object or not, and not just unlabelled."""
+        return None if self.known is None else self.known[:, frame]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +62,7 @@ def pick_objects(
     Parameters
     ----------
     labels : Tensor, shape (B, T, H, W), integers
+        0 is no object, a negative number is a pixel of which nothing is known.
     options : StepOptions
     generator : torch.Generator
         Of the host, like all generators here; see `napari_sam2.training.draws`.
@@ -76,7 +82,9 @@ def pick_objects(
             masks.append(sequence == identity)
     if not masks:
         return None
-    return Objects(torch.tensor(images, device=labels.device), torch.stack(masks))
+    index = torch.tensor(images, device=labels.device)
+    known = (labels >= 0)[index] if bool((labels < 0).any()) else None
+    return Objects(index, torch.stack(masks), known)
 
 
 def dense_step(model: SAM2, heads: DenseHeads, batch: Sample) -> StepResult:
@@ -88,12 +96,14 @@ def dense_step(model: SAM2, heads: DenseHeads, batch: Sample) -> StepResult:
 
 def image_step(
     model: SAM2,
-    heads: DenseHeads,
+    heads: DenseHeads | None,
     batch: Sample,
     options: StepOptions,
     generator: torch.Generator,
 ) -> StepResult | None:
     """Prompt objects on single images, then correct what is wrong.
+
+    The heads are for the dense loss, if the options want it.
 
     Returns
     -------
@@ -106,26 +116,26 @@ def image_step(
     features, dense = _encode(model, heads, batch, options)
     features = features.at(objects.image)
     embedding = model.without_memory(features)
-    truth = objects.masks[:, 0]
+    truth, known = objects.masks[:, 0], objects.known_at(0)
     with_box = chance(0.35, generator)
     clicks = boxes(truth, generator) if with_box else first_clicks(truth, generator)
     rounds = 1 + below(options.corrections + 1, generator)
     loss, metrics, previous = dense, {}, None
     for number in range(rounds):
         decoded = model.decode(embedding, features, clicks.as_prompts(previous))
-        one, ious = decoder_loss(decoded, _target(truth), LossWeights())
+        one, ious = _loss(decoded, truth, known)
         loss = loss + one / rounds
         if number == 0:
             name = "box" if with_box else "click"
             metrics = {name: float(_chosen_iou(decoded, ious, single=with_box))}
         if number + 1 < rounds:
-            clicks, previous = _correct(truth, decoded, clicks, generator)
+            clicks, previous = _correct(truth, decoded, clicks, generator, known)
     return StepResult(loss, metrics)
 
 
 def sequence_step(
     model: SAM2,
-    heads: DenseHeads,
+    heads: DenseHeads | None,
     batch: Sample,
     options: StepOptions,
     generator: torch.Generator,
@@ -147,9 +157,9 @@ def sequence_step(
     corrected = 1 + below(2 * n_frames, generator)
     for frame in range(n_frames):
         features = every.at(objects.image * n_frames + frame)
-        truth = objects.masks[:, frame]
+        truth, known = objects.masks[:, frame], objects.known_at(frame)
         if frame == 0:
-            output, one = _first_frame(model, features, truth, generator)
+            output, one = _first_frame(model, features, truth, generator, known)
         else:
             attended = memory.attended(frame, n_frames=n_frames)
             memories = collate([attended], n_frames, model.config.d_model, model.device)
@@ -157,13 +167,13 @@ def sequence_step(
             decoded = model.decode(
                 embedding, features, PromptTensors.none(len(truth), truth.device)
             )
-            one, ious = decoder_loss(decoded, _target(truth), LossWeights())
+            one, ious = _loss(decoded, truth, known)
             tracked.append(float(_chosen_iou(decoded, ious, single=False)))
             if frame == corrected:
                 nothing = Clicks.none(len(truth), truth.device)
-                clicks, previous = _correct(truth, decoded, nothing, generator)
+                clicks, previous = _correct(truth, decoded, nothing, generator, known)
                 decoded = model.decode(embedding, features, clicks.as_prompts(previous))
-                again, _ = decoder_loss(decoded, _target(truth), LossWeights())
+                again, _ = _loss(decoded, truth, known)
                 one = (one + again) / 2
             output = model.choose(decoded, multimask=True)
         loss = loss + one / n_frames
@@ -177,11 +187,11 @@ def sequence_step(
 
 
 def _encode(
-    model: SAM2, heads: DenseHeads, batch: Sample, options: StepOptions
+    model: SAM2, heads: DenseHeads | None, batch: Sample, options: StepOptions
 ) -> tuple[ImageFeatures, Tensor]:
     """Encode every frame of a batch; with the dense loss on them if it is wanted."""
     pixels = normalize(batch.images.flatten(0, 1))
-    if not options.dense_weight:
+    if heads is None or not options.dense_weight:
         return model.encode_image(pixels), pixels.new_zeros(())
     pyramid = model.image_encoder(pixels)
     dense = dense_loss(heads(pyramid), dense_targets(batch.labels.flatten(0, 1)))
@@ -189,7 +199,11 @@ def _encode(
 
 
 def _first_frame(
-    model: SAM2, features: ImageFeatures, truth: Tensor, generator: torch.Generator
+    model: SAM2,
+    features: ImageFeatures,
+    truth: Tensor,
+    generator: torch.Generator,
+    known: Tensor | None,
 ) -> tuple[ObjectOutput, Tensor]:
     """Prompt by mask, box or click, corrected half of the time."""
     kind = below(4, generator)
@@ -200,17 +214,28 @@ def _first_frame(
     clicks = boxes(truth, generator) if with_box else first_clicks(truth, generator)
     embedding = model.without_memory(features)
     decoded = model.decode(embedding, features, clicks.as_prompts())
-    loss, _ = decoder_loss(decoded, _target(truth), LossWeights())
+    loss, _ = _loss(decoded, truth, known)
     if chance(0.5, generator):
-        clicks, previous = _correct(truth, decoded, clicks, generator)
+        clicks, previous = _correct(truth, decoded, clicks, generator, known)
         decoded = model.decode(embedding, features, clicks.as_prompts(previous))
-        again, _ = decoder_loss(decoded, _target(truth), LossWeights())
+        again, _ = _loss(decoded, truth, known)
         return model.choose(decoded, multimask=False), (loss + again) / 2
     return model.choose(decoded, multimask=not with_box), loss
 
 
+def _loss(
+    decoded: DecodedMasks, truth: Tensor, known: Tensor | None
+) -> tuple[Tensor, Tensor]:  # (N, H, W), (N, H, W) -> (), (N, 4)
+    seen = None if known is None else _target(known)
+    return decoder_loss(decoded, _target(truth), LossWeights(), seen)
+
+
 def _correct(
-    truth: Tensor, decoded: DecodedMasks, clicks: Clicks, generator: torch.Generator
+    truth: Tensor,
+    decoded: DecodedMasks,
+    clicks: Clicks,
+    generator: torch.Generator,
+    known: Tensor | None,
 ) -> tuple[Clicks, Tensor]:
     """Click into the error of the mask the user would see; hand that mask back as logits."""
     with torch.no_grad():
@@ -219,7 +244,10 @@ def _correct(
             shown = pick(decoded.logits, best_index(decoded.ious[:, 1:]) + 1)
         shown = shown.float().clamp(-LOGIT_LIMIT, LOGIT_LIMIT)
         found = F.interpolate(shown, truth.shape[-2:], mode="bilinear", align_corners=False) > 0
-        return clicks.then(*corrections(truth, found[:, 0], generator)), shown
+        found = found[:, 0]
+        if known is not None:  # nobody corrects where nobody knows
+            found = torch.where(known, found, truth)
+        return clicks.then(*corrections(truth, found, generator)), shown
 
 
 def _chosen_iou(decoded: DecodedMasks, ious: Tensor, *, single: bool) -> Tensor:

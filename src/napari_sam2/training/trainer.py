@@ -21,6 +21,7 @@ from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictors.transforms import normalize
 from napari_sam2.training.datasets import Sample, StreamOptions, batches
 from napari_sam2.training.dense import DenseHeads
+from napari_sam2.training.files import write_whole
 from napari_sam2.training.initialize import initialize, level
 from napari_sam2.training.log import TrainingLog
 from napari_sam2.training.steps import StepResult, dense_step, image_step, sequence_step
@@ -116,9 +117,7 @@ class Trainer:
             for key, value in self.average.items()
             if key.startswith(prefix)
         }
-        partial = path.with_suffix(".partial")
-        save_file(weights, partial)
-        partial.replace(path)
+        write_whole(path, lambda partial: save_file(weights, partial))
 
     def save(self) -> None:
         """Write everything needed to go on; beside the last checkpoint, then over it.
@@ -137,9 +136,7 @@ class Trainer:
             "non_finite": self.non_finite,
             "recipe": {"model": self.recipe.model, "stages": self.recipe.outline()},
         }
-        partial = self._state_path.with_suffix(".partial")
-        torch.save(state, partial)
-        partial.replace(self._state_path)
+        write_whole(self._state_path, lambda partial: torch.save(state, partial))
 
     @property
     def _state_path(self) -> Path:
@@ -248,7 +245,7 @@ class Trainer:
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * _schedule(stage, self.step)
         optimizer.zero_grad(set_to_none=True)
-        with _fast_attention(self.device):
+        with fast_attention(self.device):
             with torch.autocast(self.device.type, dtype=torch.bfloat16):
                 result = self._loss(stage, batch, generator)
             if result is None:
@@ -328,7 +325,7 @@ class Trainer:
         return batches(options, stage.batch_size, self.options.workers)
 
 
-def _fast_attention(device: torch.device) -> AbstractContextManager[None]:
+def fast_attention(device: torch.device) -> AbstractContextManager[None]:
     """On a CPU, attend by plain products: their gradient takes half as long there."""
     if device.type != "cpu":
         return nullcontext()
