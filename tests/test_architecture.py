@@ -14,7 +14,7 @@ CORE = {"model", "predictors", "prompts"}
 #: What each room may import, of our own and of the libraries that not every room may.
 ALLOWED = {
     "__init__": CORE
-    | {"divisions", "downloads", "meta", "quality", "session", "tracks", "volumes"},
+    | {"divisions", "downloads", "meta", "quality", "records", "session", "tracks", "volumes"},
     "model": {"model"},
     "prompts": set(),
     "predictors": CORE,
@@ -24,10 +24,27 @@ ALLOWED = {
     "quality": {"prompts"},
     "tracks": set(),
     "divisions": {"prompts"},
+    "label_arrays": set(),
+    "records": set(),
+    "settings": {"model", "predictors"},
+    "session_codec": {"prompts", "workspace"},
+    "stack_record": {"predictors", "records", "workspace"},
+    "session_writer": {
+        "prompts",
+        "quality",
+        "records",
+        "session_codec",
+        "stack_record",
+        "workspace",
+    },
+    "session_file": {"predictors", "quality", "records", "session_codec", "session_writer"}
+    | {"stack_record", "workspace"},
     "workspace": {"labels", "predictors", "prompts", "quality"},
     "annotations": {"labels", "predictors", "prompts", "quality", "tracks", "workspace"},
     "propagation": {"divisions", "model", "predictors", "prompts", "workspace"},
-    "session": CORE | {"annotations", "divisions", "labels", "propagation", "workspace"},
+    "persistence": {"annotations", "label_arrays", "predictors", "session_file", "settings"},
+    "session": CORE
+    | {"divisions", "labels", "persistence", "propagation", "settings", "workspace"},
     "volumes": {"predictors", "prompts", "session", "tracks"},
     "training": CORE | {"training"},
     "evaluation": CORE | {"evaluation"},

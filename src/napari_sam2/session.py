@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.annotations import Annotations
 from napari_sam2.labels import StackLabels
 from napari_sam2.model.config import EMBEDDED_MODEL
+from napari_sam2.persistence import Persistent
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
-from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.prompts import Candidates, FrameMasks
 from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
+from napari_sam2.settings import Settings
 from napari_sam2.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -29,18 +29,10 @@ if TYPE_CHECKING:
     from napari_sam2.predictors.passes import Direction, Plan
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a session computes."""
-
-    checkpoint: Path | None = None  #: weights instead of the model's own
-    device: str | None = None  #: the fastest there is unless given
-    precision: str | None = None  #: float32, bfloat16 or float16; safe for the device unless given
-    compile: bool = False  #: have torch compile the network: slow at first, then faster
-    tracker: TrackerOptions = field(default_factory=TrackerOptions)
+__all__ = ["Session", "Settings"]
 
 
-class Session(Annotations):
+class Session(Persistent):
     """Objects in a stack: prompt them on some frames, have them in every frame.
 
     Positions are (row, column) in the stack's own pixels, pixel centres at integers.
@@ -91,6 +83,7 @@ class Session(Annotations):
         view = view or View()
         source = FrameSource(data, view if axis is None else replace(view, axis=axis))
         stack_labels = StackLabels(source, labels)
+        self._asked = model
         device = choose_device(settings.device)
         self._precision = choose_precision(settings.precision, device)
         self.model = load_model(

@@ -10,7 +10,7 @@ from napari_sam2.predictors.objects import check_prompt
 from napari_sam2.quality import QualityTable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     import numpy as np
 
@@ -129,6 +129,29 @@ class Workspace:
             self.quality.take_over(earlier.quality)
             self.numbers.highest = max(self.numbers.highest, earlier.numbers.highest)
             self._numbered |= earlier._numbered
+
+    def number_state(self) -> list[int | bool]:
+        """Give what is known of the numbers used, to be saved."""
+        return [self.numbers.highest, self._numbered]
+
+    def restore(
+        self,
+        objects: Mapping[int, SessionObject],
+        followed: Mapping[int, Iterable[int]],
+        numbers: Sequence[int | bool],
+    ) -> None:
+        """Put back objects, the frames they were followed over, and what `number_state` gave."""
+        with self.lock:
+            for object_id, known in objects.items():
+                for frame, prompts in known.prompts.items():
+                    for prompt in prompts:
+                        check_prompt(prompt, frame, self.source.shape)
+                self.check_room(object_id)
+                self.objects[object_id] = known
+                self.tracker.mark_tracked(object_id, followed[object_id])
+            highest, numbered = numbers
+            self.numbers.highest = max(self.numbers.highest, int(highest))
+            self._numbered = bool(numbered)
 
     def set_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> bool:
         """Replace an object's prompts on a frame; say whether this changed anything."""
