@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     from napari_sam2.model.config import SAM2Config
 
 
+@pytest.fixture(autouse=True)
+def _unsaved_work_apart(tmp_path_factory, monkeypatch):
+    """Keep the user's unsaved work out of tests, and theirs out of the user's."""
+    monkeypatch.setenv("NAPARI_SAM2_AUTOSAVE", str(tmp_path_factory.mktemp("autosave")))
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> SAM2Config:
     return small_architecture()

@@ -29,7 +29,8 @@ ALLOWED = {
     "settings": {"model", "predictors"},
     "session_codec": {"prompts", "workspace"},
     "stack_record": {"predictors", "records", "workspace"},
-    "session_writer": {
+    "session_writer": {"labels"}
+    | {
         "prompts",
         "quality",
         "records",
@@ -42,6 +43,8 @@ ALLOWED = {
     "workspace": {"labels", "predictors", "prompts", "quality"},
     "annotations": {"labels", "predictors", "prompts", "quality", "tracks", "workspace"},
     "propagation": {"divisions", "model", "predictors", "prompts", "workspace"},
+    "result_files": {"exports", "session"},
+    "autosave": {"label_arrays", "records", "session", "session_file", "session_writer"},
     "persistence": {"annotations", "label_arrays", "predictors", "session_file", "settings"},
     "session": CORE
     | {"divisions", "labels", "persistence", "propagation", "settings", "workspace"},
@@ -55,9 +58,12 @@ ALLOWED = {
     | {"cli", "demo", "divisions", "downloads", "evaluation", "exports", "labels"}
     | {"meta", "napari", "session", "training", "vos"},
     "_layers": {"napari", "predictors", "prompts", "session"},
+    "_reader": {"_layers", "label_arrays", "labels", "session_file"},
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE
+    | {"_reader", "autosave", "label_arrays", "labels", "records", "result_files"}
+    | {"session_file", "settings", "tracks"}
     | {"_controls", "_layers", "_worker", "magicgui", "napari", "qtpy", "session", "superqt"},
     "_widget": CORE
     | {"_controls", "_layers", "_worker", "magicgui", "napari", "qtpy", "session", "superqt"},

@@ -21,8 +21,10 @@ from napari_sam2._controls.model_picker import ModelPicker
 from napari_sam2._controls.object_list import ObjectList
 from napari_sam2._controls.panels import Panels
 from napari_sam2._controls.prompt_panel import PromptPanel
+from napari_sam2._controls.save_panel import SavePanel
 from napari_sam2._controls.status import Status
 from napari_sam2._controls.track_panel import TrackPanel
+from napari_sam2._controls.unsaved_bar import UnsavedBar
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -66,7 +68,9 @@ class AnnotateWidget(QWidget):
             prompts=PromptPanel(viewer),
             objects=ObjectList(),
             track=TrackPanel(),
+            save=SavePanel(),
             status=Status(),
+            unsaved=UnsavedBar(),
         )
         self._letters = LettersPassThrough(self)
         self._lay_out()
@@ -116,6 +120,7 @@ class AnnotateWidget(QWidget):
             ("Prompts", (panels.prompts,)),
             ("Objects", (panels.objects,)),
             ("Track", (panels.track,)),
+            ("Save", (panels.save,)),
         ):
             group = QGroupBox(title)
             inside = QVBoxLayout(group)
@@ -126,6 +131,7 @@ class AnnotateWidget(QWidget):
         scroll = VerticalScroll(content)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(panels.unsaved)
         layout.addWidget(scroll, 1)
         layout.addWidget(panels.status)
         for kind in (QComboBox, QAbstractSpinBox):

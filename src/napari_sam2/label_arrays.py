@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import math
 import mmap
 import os
+import shutil
+import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +25,13 @@ CHUNK_EDGE = 1024  #: pixels, of what is read and written at once
 def is_large(shape: Sequence[int], dtype: np.dtype, most: int = MEMORY_BYTES) -> bool:
     """Whether labels had better not be kept in memory."""
     return math.prod(shape) * dtype.itemsize > most
+
+
+def scratch_labels(shape: Sequence[int], dtype: np.dtype, seen: tuple[int, int]) -> Any:
+    """Make labels as `new_label_file` does, that go when the program ends."""
+    folder = Path(tempfile.mkdtemp(prefix="napari-sam2-"))
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    return new_label_file(folder / "labels.zarr", shape, dtype, seen)
 
 
 def new_label_file(

@@ -89,6 +89,12 @@ class SavedSession:
         return dtype
 
     @property
+    def seen(self) -> tuple[int, int]:
+        """The axes of rows and columns."""
+        rows, columns = self.about["labels"]["seen"]
+        return rows, columns
+
+    @property
     def label_place(self) -> dict[str, Any] | None:
         """Where the labels are kept, if it is not in the file."""
         place: dict[str, Any] | None = self.about["labels"]["place"]
@@ -158,7 +164,7 @@ class SavedSession:
 
     def planes(self) -> Iterator[tuple[int, np.ndarray]]:
         """Give number and pixels of every plane of labels that is not empty."""
-        dtype, (height, width) = self.dtype.newbyteorder("<"), self.about["labels"]["plane"]
+        dtype, (height, width) = self.dtype.newbyteorder("<"), (self.shape[i] for i in self.seen)
         for key, content in self.file.read_all("labels"):
             yield int(key), np.frombuffer(content, dtype).reshape(height, width)
 

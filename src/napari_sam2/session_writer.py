@@ -15,6 +15,7 @@ from napari_sam2.stack_record import describe, describe_labels, describe_stack, 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
+    from napari_sam2.labels import Changes
     from napari_sam2.prompts import Prompt
     from napari_sam2.records import Name, RecordFile
     from napari_sam2.workspace import Workspace
@@ -34,7 +35,8 @@ class SessionWriter:
     def __init__(self, file: RecordFile) -> None:
         self.file = file
         self._digests = file.digests()
-        self._changes: int | None = None  #: of the labels, that are in the file; all are looked at
+        self._of: Changes | None = None  #: of which labels the next is
+        self._changes: int | None = None  #: of the labels, that are in the file; None: unknown
         self._prompts: dict[Name, tuple[Prompt, ...]] = {}  #: known to be in the file
         self._stack: dict[str, Any] | None = None
 
@@ -59,6 +61,8 @@ class SessionWriter:
         bool
             Whether the file has changed: of interest is the last one.
         """
+        if work.labels.changes is not self._of:  # another session took the place of the last one
+            self._of, self._changes, self._stack = work.labels.changes, None, None
         stack = self._stack = self._stack or describe_stack(work.source)
         changes, since = work.labels.changes.count, self._changes
         planes: Iterable[int] = range(len(work.labels.planes))

@@ -59,7 +59,7 @@ def describe_labels(work: Workspace, place: Mapping[str, Any] | None) -> dict[st
     return {
         "shape": [int(n) for n in array.shape],
         "dtype": type_name(array.dtype),
-        "plane": list(work.labels.planes.shape),
+        "seen": list(work.source.seen),
         "place": None if place is None else dict(place),
     }
 

@@ -9,8 +9,10 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2._controls.adoption import Parts, show_session
+from napari_sam2._controls.autosaver import Autosaver
 from napari_sam2._controls.bench import Bench, Refused, Task
 from napari_sam2._controls.drawing import leave_out_strays
+from napari_sam2._controls.files import Files
 from napari_sam2._controls.follower import Follower
 from napari_sam2._controls.keys import Keys
 from napari_sam2._controls.prompt_layers import PromptLayers
@@ -62,6 +64,8 @@ class Annotator(QObject):
         self.layers = PromptLayers(viewer, panels.prompts.pickers, self)
         self.results = Results(viewer, self.layers, self)
         self.follower = Follower(viewer, panels, self._bench, self.results)
+        self.autosaver = Autosaver(self._bench, panels.status.complain, self)
+        self.files = Files(viewer, panels, self._bench, self.autosaver, self._read, self.adopt)
         self._edited = QTimer(self)
         self._edited.setSingleShot(True)
         self._edited.setInterval(DEBOUNCE_MS)
@@ -155,6 +159,7 @@ class Annotator(QObject):
         self._previews.cancel()
         self._edits.cancel()
         self.follower.shut()
+        self.files.shut()
         self.keys.give_back()
         self._viewer.layers.events.removed.disconnect(self._let_go)
         self.layers.close()
@@ -200,6 +205,7 @@ class Annotator(QObject):
                 self._panels.status.complain(
                     "Nothing to segment: add a point, a box or an outline here."
                 )
+            self._take_in(task)
             return
         if not self._bench.is_loaded(task.model):
             self._panels.status.say("Loading the model …")
@@ -214,8 +220,22 @@ class Annotator(QObject):
     def _preview_live(self) -> None:
         if self.layers.is_drawing:
             self._edited.start()
-        elif self._panels.prompts.live.isChecked() and self._panels.image.image() is not None:
+        elif self._panels.image.image() is None:
+            return
+        elif self._panels.prompts.live.isChecked():
             self._preview()
+        elif task := self._read():
+            self._take_in(task)
+
+    def _take_in(self, task: Task) -> None:
+        """Have the session know of all prompts, so that they are saved."""
+        self._edits.add(
+            Call(
+                partial(self._bench.synchronise, task),
+                on_step=_ignore,
+                on_error=self._panels.status.fail,
+            )
+        )
 
     def _edit(self, stack: Stack, steps: Any) -> None:
         show = partial(self._show_written, stack)
@@ -303,8 +323,10 @@ class Annotator(QObject):
         self.layers.object_picked.connect(panels.objects.make_current)
         self.layers.tool_changed.connect(panels.prompts.show_tool)
         self.results.labels_shown.connect(self._show_labels_colors)
+        self.results.labels_shown.connect(self.autosaver.watch_painting)
         panels.objects.current_changed.connect(self._set_next)
         panels.objects.removed.connect(self._remove_object)
+        panels.objects.renamed.connect(self._edited.start)
         panels.image.changed.connect(self._change_image)
         panels.model.changed.connect(self._change_model)
         panels.prompts.tool_taken.connect(self._take_tool)

@@ -10,8 +10,10 @@ if TYPE_CHECKING:
     from napari_sam2._controls.model_picker import ModelPicker
     from napari_sam2._controls.object_list import ObjectList
     from napari_sam2._controls.prompt_panel import PromptPanel
+    from napari_sam2._controls.save_panel import SavePanel
     from napari_sam2._controls.status import Status
     from napari_sam2._controls.track_panel import TrackPanel
+    from napari_sam2._controls.unsaved_bar import UnsavedBar
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,4 +25,6 @@ class Panels:
     prompts: PromptPanel
     objects: ObjectList
     track: TrackPanel
+    save: SavePanel
     status: Status
+    unsaved: UnsavedBar
