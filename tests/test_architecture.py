@@ -56,7 +56,7 @@ ALLOWED = {
     "vos": {"evaluation", "meta", "model", "predictors"},
     "cli": CORE
     | {"cli", "demo", "divisions", "downloads", "evaluation", "exports", "labels"}
-    | {"meta", "napari", "session", "training", "vos"},
+    | {"meta", "napari", "session", "session_file", "training", "vos"},
     "_layers": {"napari", "predictors", "prompts", "session"},
     "_reader": {"_layers", "label_arrays", "labels", "session_file"},
     "_sample_data": {"demo", "napari", "training"},

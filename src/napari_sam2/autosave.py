@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
     from napari_sam2.session import Session
 
+_KEPT: list[Autosave] = []  #: held open, lest others take away what is shown
+
 CLEAN = ("about", "clean")  #: in files whose content is saved elsewhere, too
 
 
@@ -83,8 +85,15 @@ class Autosave:
         self._mark(clean=True)
 
     def close(self) -> None:
-        """Let go of the file, and take it away if it is clean."""
+        """Let go of the file, and take it away if it is clean.
+
+        Labels beside it may still be shown: both are kept then until this program ends, and
+        taken away when another one looks for unsaved work.
+        """
         clean = self._file.read(*CLEAN) is not None
+        if clean and _labels_of(self.path).exists():
+            _KEPT.append(self)
+            return
         self._file.close()
         if clean:
             discard(self.path)

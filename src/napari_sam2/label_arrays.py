@@ -22,9 +22,9 @@ MEMORY_BYTES = 2 * 2**30
 CHUNK_EDGE = 1024  #: pixels, of what is read and written at once
 
 
-def is_large(shape: Sequence[int], dtype: np.dtype, most: int = MEMORY_BYTES) -> bool:
+def is_large(shape: Sequence[int], dtype: np.dtype) -> bool:
     """Whether labels had better not be kept in memory."""
-    return math.prod(shape) * dtype.itemsize > most
+    return math.prod(shape) * dtype.itemsize > MEMORY_BYTES
 
 
 def scratch_labels(shape: Sequence[int], dtype: np.dtype, seen: tuple[int, int]) -> Any:

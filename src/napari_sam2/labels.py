@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -132,13 +133,13 @@ class Changes:
 
     def __init__(self) -> None:
         self.count = 0  #: of all changes so far
+        self._numbers = itertools.count(1)  # two threads never get the same
         self._last: dict[int, int] = {}  #: by plane
 
     def note(self, *planes: int) -> None:
         """Say that planes were written."""
         for plane in planes:
-            self.count += 1
-            self._last[plane] = self.count
+            self._last[plane] = self.count = next(self._numbers)
 
     def since(self, count: int) -> list[int]:
         """Give the planes that were written after so many changes, in order."""

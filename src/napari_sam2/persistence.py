@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.predictors import SAM2
     from napari_sam2.predictors.frames import ArrayLike
+    from napari_sam2.session_file import SavedSession
     from napari_sam2.settings import Settings
 
 Keep = Literal["copy", "reference"]
@@ -86,9 +87,21 @@ class Persistent(Annotations):
                 settings=read_settings(saved.about["settings"]) if settings is None else settings,
                 labels=labels,
             )
-            saved.restore(session._work, labels=place is None)
-            session.origin = saved.origin
+            session.restore(saved, labels=place is None)
         return session
+
+    def restore(self, saved: SavedSession, *, labels: bool = True) -> None:
+        """Take objects and what is known of them from a file; for a session without any.
+
+        Parameters
+        ----------
+        saved : SavedSession
+            Of the same data, seen in the same way; see `open_session`.
+        labels : bool
+            Whether to take the labels, too; else they hold what was saved already.
+        """
+        saved.restore(self._work, labels=labels)
+        self.origin = saved.origin
 
     def save(self, path: str | PathLike[str], *, labels: Keep = "copy") -> None:
         """Save all of it but the stack, so that `load` can go on.

@@ -76,6 +76,7 @@ class SessionWriter:
                     draft.put_plane(work, plane)
                 yield False
             with work.lock:
+                upto = work.labels.changes.count  # a hand may paint without the lock
                 for plane in work.labels.changes.since(changes):
                     if labels is None:
                         draft.put_plane(work, plane)
@@ -90,10 +91,9 @@ class SessionWriter:
                         | {"labels": describe_labels(work, labels)}
                     ),
                 )
-                changes = work.labels.changes.count
             if changed := draft.has_changed:
                 draft.put(SAVED, to_json(datetime.now(UTC).isoformat(timespec="seconds")))
-        self._digests, self._changes, self._prompts = draft.digests, changes, prompts
+        self._digests, self._changes, self._prompts = draft.digests, upto, prompts
         yield changed
 
 

@@ -55,13 +55,14 @@ def open_dock(tiny_model, qtbot):
 
     yield open_dock
     for dock in docks:
-        dock.annotator.shut()
-    assert QThreadPool.globalInstance().waitForDone(WAIT)
+        shut(dock)
+    dock.annotator.autosaver.wait()
 
 
 def shut(dock):
     dock.annotator.shut()
     assert QThreadPool.globalInstance().waitForDone(WAIT)
+    dock.annotator.autosaver.wait()
 
 
 def work_on(dock, hand, qtbot):
@@ -69,12 +70,6 @@ def work_on(dock, hand, qtbot):
     hand.add_points(dock, [0, 30, 40])
     dock.annotator.propagate()
     hand.wait_until_idle(dock)
-
-
-def saved_state(viewer):
-    """What a program that starts now would find."""
-    (found,) = find_unsaved()
-    return Session.load(found.path, viewer.layers["blobs"].data)
 
 
 def test_nothing_is_written_before_there_is_work(dock, qtbot):
@@ -203,10 +198,10 @@ def test_work_on_an_image_that_is_not_open_asks_for_it_and_stays(unsaved, open_d
 
 def test_failure_is_told_once(dock, hand, qtbot, monkeypatch):
     told = []
-    monkeypatch.setattr(dock.annotator.autosaver, "_tell", told.append)
+    dock.annotator.autosaver._failed.connect(told.append)
     monkeypatch.setattr(autosaver, "SHARE", 0)
     monkeypatch.setattr(autosaver, "LOOK_S", 0.1)
-    monkeypatch.setattr(autosaver, "Autosave", lambda: Path("/no/such/folder").stat())
+    monkeypatch.setattr(autosaver, "Autosave", lambda folder: Path("/no/such/folder").stat())
     hand.add_points(dock, [0, 30, 40])
     qtbot.waitUntil(lambda: bool(told), timeout=WAIT)
     qtbot.wait(500)

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from functools import partial
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from time import monotonic
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2._controls.status import explain
-from napari_sam2._worker import Call, Queue
-from napari_sam2.autosave import Autosave
+from napari_sam2.autosave import Autosave, autosave_folder
 from napari_sam2.label_arrays import is_large
 from napari_sam2.labels import LABEL_DTYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable
+    from concurrent.futures import Future
     from pathlib import Path
 
     from napari.layers import Image, Labels
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
     from napari_sam2._layers import Stack
     from napari_sam2.session import Session
 
+_LOGGER = logging.getLogger(__name__)
+
 EVERY_MS = 2000
 LOOK_S = 30.0  #: seconds, after which changes are looked for that no one told of
 SHARE = 10  #: saving takes at most one in so many seconds
@@ -32,9 +36,11 @@ PAINTED = 16  #: planes that were painted last, and may be changed back without 
 
 
 class Autosaver(QObject):
-    """Keeps a file for each image that is worked on, in a worker.
+    """Keeps a file for each image that is worked on, in a thread of its own.
 
-    Whatever touches the files has its turn at the bench, so that sessions stand still.
+    The thread needs no event loop, and Python waits for it: what is asked for last is saved
+    although the window is gone. Whatever touches the files has its turn at the bench, so that
+    sessions stand still.
 
     Parameters
     ----------
@@ -44,15 +50,19 @@ class Autosaver(QObject):
     parent : QObject
     """
 
+    _failed = Signal(str)
+
     def __init__(self, bench: Bench, tell: Callable[[str], None], parent: QObject) -> None:
         super().__init__(parent)
-        self._bench, self._tell = bench, tell
+        self._bench, self._folder = bench, autosave_folder()
         self._files: dict[Image, Autosave] = {}
-        self._queue = Queue()
-        self._seen, self._last, self._took = 0, 0.0, 0.0
-        self._is_saving = self._has_failed = False
-        self._painted: dict[int, tuple[Any, np.ndarray]] = {}  #: by id of the layer
+        self._thread = ThreadPoolExecutor(1, "napari-sam2-autosave")
+        self._last: Future[None] | None = None
+        self._seen, self._ended, self._took = 0, 0.0, 0.0
+        self._has_failed = False
+        self._painted: dict[int, tuple[Any, np.ndarray]] = {}  #: by id of the array
         bench.new_labels = self._new_labels
+        self._failed.connect(tell)
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY_MS)
         self._timer.timeout.connect(self._tick)
@@ -60,18 +70,24 @@ class Autosaver(QObject):
 
     def resume(self, image: Image, path: Path) -> None:
         """Go on with a file of unsaved work that was opened."""
-        self._do(partial(self._resume, image, path))
+
+        def work() -> None:
+            with self._bench.session_of(image):
+                if earlier := self._files.pop(image, None):
+                    earlier.close()
+                self._files[image] = Autosave(path=path)
+
+        self._do(work)
 
     def begin_clean(self, image: Image) -> None:
         """Note that all of an image's session is in a file of the user's."""
 
-        def steps() -> Generator[None, None, None]:
+        def work() -> None:
             with self._bench.session_of(image) as session:
                 if session is not None:
                     self.note_saved(image, session)
-            yield
 
-        self._do(steps)
+        self._do(work)
 
     def leave(self, image: Image) -> None:
         """Let go of an image's file: another session comes; called in a worker."""
@@ -87,11 +103,6 @@ class Autosaver(QObject):
         file.save(session)
         file.mark_clean()
 
-    def save(self) -> None:
-        """Save what has changed, soon."""
-        self._is_saving = True
-        self._do(self._save)
-
     def watch_painting(self, layer: Labels) -> None:
         """Notice what the user paints on a layer of results."""
         layer.events.paint.disconnect(self._note_painting)
@@ -102,61 +113,61 @@ class Autosaver(QObject):
         self._timer.stop()
         self._do(self._save)
         self._do(self._close)
+        self._thread.shutdown(wait=False)
+
+    def wait(self) -> None:
+        """Wait until what was asked for is done."""
+        if self._last is not None:
+            self._last.result()
 
     def _tick(self) -> None:
         now = monotonic()
-        has_changed = self._bench.changes != self._seen or bool(self._bench.left)
-        if self._is_saving or now - self._last < SHARE * self._took:
+        is_saving = self._last is not None and not self._last.done()
+        if is_saving or now - self._ended < SHARE * self._took:
             return
-        if has_changed or now - self._last > LOOK_S:
-            self.save()
+        has_changed = self._bench.changes != self._seen or bool(self._bench.left)
+        if has_changed or now - self._ended > LOOK_S:
+            self._do(self._save)
 
-    def _do(self, steps: Callable[[], Generator[None, None, None]]) -> None:
-        self._queue.add(Call(steps, on_step=_ignore, on_error=self._fail, on_done=self._done))
+    def _do(self, work: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                work()
+                self._has_failed = False
+            except Exception as error:  # whatever it is, it is told where the user looks
+                _LOGGER.debug("Saving failed", exc_info=True)
+                self._ended, self._seen = monotonic(), self._bench.changes
+                has_failed, self._has_failed = self._has_failed, True
+                if not has_failed:
+                    with suppress(RuntimeError):  # Qt's half may be gone
+                        self._failed.emit(f"What you do is not saved by itself: {explain(error)}")
 
-    def _done(self) -> None:
-        self._is_saving = self._has_failed = False
+        self._last = self._thread.submit(run)
 
-    def _fail(self, error: Exception) -> None:
-        self._is_saving, self._last = False, monotonic()
-        self._seen = self._bench.changes  # tried again when more changes, or after a while
-        if not self._has_failed:
-            self._tell(f"What you do is not saved by itself: {explain(error)}")
-        self._has_failed = True
-
-    def _save(self) -> Generator[None, None, None]:
-        began = monotonic()
+    def _save(self) -> None:
         for labels, places in list(self._painted.values()):
             self._bench.note_edits(labels, places)
-        seen = self._bench.changes
+        seen, took = self._bench.changes, 0.0
         for image in self._bench.images():
             with self._bench.session_of(image) as session:
                 if session is not None and (image in self._files or _has_content(session)):
+                    began = monotonic()
                     self._file(image).save(session)
-            yield
+                    took += monotonic() - began
         while self._bench.left:
             image, session = self._bench.left.popleft()
-            if file := self._files.pop(image, None):
-                file.save(session)
-                file.close()
-            yield
-        self._seen, self._last = seen, monotonic()
-        self._took = self._last - began
+            if image in self._files or _has_content(session):
+                self._file(image).save(session)
+                self._files.pop(image).close()
+        self._seen, self._ended, self._took = seen, monotonic(), took
 
-    def _close(self) -> Generator[None, None, None]:
+    def _close(self) -> None:
         for image in list(self._files):
             self._files.pop(image).close()
-        yield
-
-    def _resume(self, image: Image, path: Path) -> Generator[None, None, None]:
-        if earlier := self._files.pop(image, None):
-            earlier.close()
-        self._files[image] = Autosave(path=path)
-        yield
 
     def _file(self, image: Image) -> Autosave:
         if image not in self._files:
-            self._files[image] = Autosave()
+            self._files[image] = Autosave(self._folder)
         return self._files[image]
 
     def _new_labels(self, stack: Stack) -> Any:
@@ -188,7 +199,3 @@ def _places(index: tuple[Any, ...], shape: tuple[int, ...]) -> np.ndarray:
 
 def _has_content(session: Session) -> bool:
     return any(one.prompts or one.frames for one in session.objects.values())
-
-
-def _ignore(step: None) -> None:
-    """Show nothing."""

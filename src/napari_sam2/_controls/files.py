@@ -73,7 +73,7 @@ class Files(QObject):
         self._connect()
         self._look_for_unsaved()
         for layer in list(viewer.layers):
-            self._notice(layer)
+            self._notice(layer, is_new=False)
 
     def save(self) -> None:
         """Ask where to, and save the session of the chosen image."""
@@ -89,7 +89,8 @@ class Files(QObject):
         task = self._read()
         if task is None:
             return
-        path = path if path.suffix else path.with_suffix(SUFFIX)
+        if path.suffix.lower() != SUFFIX:  # by which napari knows whose it is
+            path = path.with_name(f"{path.name}{SUFFIX}")
 
         def steps() -> Generator[int, None, None]:
             with self._bench.session_for(task) as session:
@@ -108,7 +109,12 @@ class Files(QObject):
             self.open_file(Path(chosen))
 
     def open_file(
-        self, path: Path, *, unsaved: Unsaved | None = None, labels: Labels | None = None
+        self,
+        path: Path,
+        *,
+        unsaved: Unsaved | None = None,
+        labels: Labels | None = None,
+        is_clean: bool = True,
     ) -> None:
         """Go on with a session from a file.
 
@@ -119,6 +125,8 @@ class Files(QObject):
             What the file is, if it is not one of the user's.
         labels : Labels, optional
             The layer that shows its labels already.
+        is_clean : bool
+            Whether these are as they were saved.
         """
         layers = [one for one in self._viewer.layers if isinstance(one, Image)]
         shown = {one: one.data[0] if one.multiscale else one.data for one in layers}
@@ -128,7 +136,8 @@ class Files(QObject):
             steps = partial(steps, labels=labels.data)
         self._panels.unsaved.set_busy(True)
         self._begin(
-            partial(self._opening, steps), on_step=partial(self._show_opened, path, unsaved)
+            partial(self._opening, steps),
+            on_step=partial(self._show_opened, path, unsaved, is_clean=is_clean),
         )
 
     def export(self, what: str) -> None:
@@ -237,8 +246,12 @@ class Files(QObject):
                 self._autosaver.leave(opened.layer)
             yield opened
 
-    def _show_opened(self, path: Path, unsaved: Unsaved | None, opened: Opened) -> None:
-        self._waiting = None
+    def _show_opened(
+        self, path: Path, unsaved: Unsaved | None, opened: Opened, *, is_clean: bool
+    ) -> None:
+        if self._waiting is not None:  # what it shows is no longer what is in the file
+            self._waiting.metadata.pop(SESSION, None)
+            self._waiting = None
         try:
             self._adopt(opened.session, opened.name)
         except ValueError as error:
@@ -247,7 +260,8 @@ class Files(QObject):
         image = self._panels.image.image()
         if unsaved is None:
             self._path = path
-            self._autosaver.begin_clean(image)
+            if is_clean:
+                self._autosaver.begin_clean(image)
         else:
             self._panels.unsaved.take_out(unsaved)
             self._autosaver.resume(image, path)
@@ -284,7 +298,7 @@ class Files(QObject):
     def _notice_inserted(self, event: Any) -> None:
         self._notice(event.value)
 
-    def _notice(self, layer: Any) -> None:
+    def _notice(self, layer: Any, *, is_new: bool = True) -> None:
         """Go on with a session whose labels the reader has opened, once its image is there."""
         if isinstance(layer, Labels) and SESSION in layer.metadata:
             self._waiting = layer
@@ -292,7 +306,8 @@ class Files(QObject):
             return
         labels = self._waiting
         if labels is not None and any(isinstance(one, Image) for one in self._viewer.layers):
-            self.open_file(Path(labels.metadata[SESSION]), labels=labels)
+            path = Path(labels.metadata[SESSION])
+            self.open_file(path, labels=labels, is_clean=is_new and labels is layer)
 
     def _suggest(self, ending: str) -> Path:
         image = self._panels.image.image()

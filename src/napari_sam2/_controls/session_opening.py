@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from napari_sam2._reader import read_image
-from napari_sam2.label_arrays import is_large, scratch_labels
+from napari_sam2.label_arrays import is_large, open_reference, scratch_labels
 from napari_sam2.records import SessionFileError
 from napari_sam2.session import Session
 from napari_sam2.session_file import open_session
-from napari_sam2.settings import find_model
+from napari_sam2.settings import find_model, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -48,7 +51,7 @@ def open_steps(
     chosen : str or SAM2
         The model to use where the session's is not to be had.
     labels : array-like, optional
-        Where to put the labels.
+        What shows them already, and is changed no more.
 
     Raises
     ------
@@ -57,18 +60,28 @@ def open_steps(
     """
     with open_session(path) as saved:
         layer, data = _find_data(saved, shown)
-        if labels is None and saved.label_place is None and is_large(saved.shape, saved.dtype):
-            labels = scratch_labels(saved.shape, saved.dtype, saved.seen)
-        name, model = saved.origin.name, saved.about["model"]
-    remark = ""
-    try:
-        session = Session.load(path, data, find_model(model), labels=labels)
-    except SessionFileError:
-        raise
-    except ValueError as error:  # its weights are not here: the work is, all the same
-        session = Session.load(path, data, chosen, labels=labels)
-        remark = f"Opened with {session.model.config.name} instead of {model['shown']}: {error}"
-    yield Opened(session, layer, name, remark)
+        begin = partial(_begin, saved, path, data, labels)
+        model, remark = saved.about["model"], ""
+        try:
+            session = begin(find_model(model))
+        except ValueError as error:  # its weights are not here: the work is, all the same
+            session = begin(chosen)
+            remark = f"Opened with {session.model.config.name}, not {model['shown']}: {error}"
+        yield Opened(session, layer, saved.origin.name, remark)
+
+
+def _begin(saved: SavedSession, path: Path, data: Any, shown: Any, model: str | SAM2) -> Session:
+    place, labels = saved.label_place, shown
+    if labels is None and place is not None:
+        labels = open_reference(place, path, saved.shape, saved.dtype)
+    elif labels is None and is_large(saved.shape, saved.dtype):
+        labels = scratch_labels(saved.shape, saved.dtype, saved.seen)
+    elif labels is None:
+        labels = np.zeros(saved.shape, saved.dtype)
+    settings = read_settings(saved.about["settings"])
+    session = Session(data, model, view=saved.view_of(data), settings=settings, labels=labels)
+    session.restore(saved, labels=shown is None and place is None)
+    return session
 
 
 def _find_data(saved: SavedSession, shown: Mapping[Image, Any]) -> tuple[Image | None, Any]:

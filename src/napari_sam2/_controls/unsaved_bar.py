@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from html import escape
 from typing import TYPE_CHECKING
 
 from qtpy.QtCore import Signal
@@ -74,6 +75,6 @@ class UnsavedBar(QFrame):
             when = first.time.astimezone()
             more = f" ({others} more)" if others else ""
             self.label.setText(
-                f"Restore work on <b>{first.name}</b> from {when:%Y-%m-%d %H:%M}?{more}"
+                f"Restore work on <b>{escape(first.name)}</b> from {when:%Y-%m-%d %H:%M}?{more}"
             )
             self.label.setToolTip(first.image_path or "")
