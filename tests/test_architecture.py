@@ -58,7 +58,7 @@ ALLOWED = {
     | {"cli", "demo", "divisions", "downloads", "evaluation", "exports", "labels"}
     | {"meta", "napari", "session", "session_file", "training", "vos"},
     "_layers": {"napari", "predictors", "prompts", "session"},
-    "_reader": {"_layers", "label_arrays", "labels", "session_file"},
+    "_reader": {"_layers", "exports", "label_arrays", "labels", "session_file"},
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from npe2 import io_utils
 
 from napari_sam2._layers import label_colors
+from napari_sam2.exports import read_stack
 from napari_sam2.label_arrays import is_large, open_reference, scratch_labels
 from napari_sam2.labels import Planes
 from napari_sam2.session_file import SUFFIX, open_session
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from napari_sam2.session_file import Origin, SavedSession
+
+_LOGGER = logging.getLogger(__name__)
 
 SESSION = "napari-sam2 session"  #: in the metadata of labels: the path of their session
 PLACED = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
@@ -87,9 +91,13 @@ def _image_layers(origin: Origin) -> Iterator[LayerData]:
     if Path(origin.path).suffix.lower() == SUFFIX:
         return
     try:
-        layers = io_utils.read([origin.path], stack=False)
-    except Exception:  # noqa: BLE001  (whatever other plugins raise: the user may open it by hand)
-        return
+        layers: list[Any] = io_utils.read([origin.path], stack=False)
+    except Exception:  # whatever other plugins raise
+        _LOGGER.debug("No plugin reads %s", origin.path, exc_info=True)
+        try:
+            layers = [(read_stack(Path(origin.path)),)]
+        except ValueError:  # the user may know how to open it
+            return
     for layer in layers:
         data, options, kind = (*layer, {}, "image")[:3] if len(layer) < 3 else layer
         if kind == "image":
