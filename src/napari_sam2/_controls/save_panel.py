@@ -24,7 +24,8 @@ class SavePanel(QWidget):
         super().__init__(parent)
         self.save_button = QPushButton("Save session …")
         self.save_button.setToolTip(
-            "Objects, prompts, locks, quality and labels, in one file to go on with"
+            "Objects, prompts, locks, quality and labels, in one file to go on with.\n"
+            "What you forget to save is kept by itself, and offered when the dock is opened next."
         )
         self.open_button = QPushButton("Open session …")
         self.open_button.setToolTip("Go on with a session that was saved (*.sam2)")
