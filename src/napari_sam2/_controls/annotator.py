@@ -311,7 +311,9 @@ class Annotator(QObject):
             self.follower.let_go(event.value)
             self.results.let_go(event.value)
             steps = partial(self._bench.let_go, event.value)
-            self._edits.add(Call(steps, on_step=_ignore, on_error=self._panels.status.fail))
+            # What was found is saved, and then nothing of the image is held any more.
+            save, fail = self.autosaver.save, self._panels.status.fail
+            self._edits.add(Call(steps, on_step=_ignore, on_error=fail, on_done=save))
 
     def _show_labels_colors(self, layer: Any) -> None:
         self._panels.objects.use_colors(layer.colormap.map)

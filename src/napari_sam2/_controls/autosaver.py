@@ -108,6 +108,10 @@ class Autosaver(QObject):
         layer.events.paint.disconnect(self._note_painting)
         layer.events.paint.connect(self._note_painting)
 
+    def save(self) -> None:
+        """Save what has changed, without waiting for the next time."""
+        self._do(self._save)
+
     def shut(self) -> None:
         """Save for the last time, and let go of all files."""
         self._timer.stop()
