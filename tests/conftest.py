@@ -33,6 +33,12 @@ def _no_models_of_whoever_runs_the_tests(tmp_path_factory) -> Iterator[None]:
         yield
 
 
+@pytest.fixture(autouse=True)
+def _unsaved_work_apart(tmp_path_factory, monkeypatch):
+    """Keep the user's unsaved work out of tests, and theirs out of the user's."""
+    monkeypatch.setenv("NAPARI_SAM2_AUTOSAVE", str(tmp_path_factory.mktemp("autosave")))
+
+
 @pytest.fixture(scope="session")
 def tiny_config() -> SAM2Config:
     return small_architecture()

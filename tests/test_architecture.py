@@ -14,7 +14,7 @@ CORE = {"model", "predictors", "prompts"}
 #: What each room may import, of our own and of the libraries that not every room may.
 ALLOWED = {
     "__init__": CORE
-    | {"automatic", "divisions", "downloads", "meta", "overlaps", "quality", "session"}
+    | {"automatic", "divisions", "downloads", "meta", "overlaps", "quality", "records", "session"}
     | {"tracks", "volumes"},
     "model": {"model"},
     "prompts": set(),
@@ -39,18 +39,29 @@ ALLOWED = {
     | {"tracks", "wording", "workspace"},
     "propagation": {"divisions", "ledger", "model", "predictors", "prompts", "wording"}
     | {"workspace"},
-    "session": CORE
+    "label_arrays": set(),
+    "records": set(),
+    "settings": {"history", "model", "overlaps", "predictors"},
+    "session_codec": {"ledger", "prompts"},
+    "stack_record": {"predictors", "records", "workspace"},
+    "session_writer": {"labels"}
     | {
-        "annotations",
-        "automatic",
-        "divisions",
-        "history",
-        "labels",
-        "ledger",
-        "overlaps",
-        "propagation",
-    }
-    | {"workspace"},
+        "prompts",
+        "quality",
+        "records",
+        "session_codec",
+        "stack_record",
+        "workspace",
+    },
+    "session_file": {"predictors", "prompts", "quality", "records", "session_codec"}
+    | {"session_writer"}
+    | {"stack_record", "workspace"},
+    "result_files": {"exports", "session"},
+    "autosave": {"label_arrays", "records", "session", "session_file", "session_writer"},
+    "persistence": {"annotations", "label_arrays", "predictors", "session_file", "settings"},
+    "session": CORE
+    | {"automatic", "divisions", "labels", "ledger", "overlaps", "persistence", "propagation"}
+    | {"settings", "workspace"},
     "volumes": {"predictors", "prompts", "session", "tracks"},
     "training": CORE | {"evaluation", "exports", "training"},
     "evaluation": CORE | {"evaluation"},
@@ -59,17 +70,19 @@ ALLOWED = {
     "vos": {"evaluation", "meta", "model", "predictors"},
     "cli": CORE
     | {"automatic", "cli", "demo", "divisions", "downloads", "evaluation", "exports", "labels"}
-    | {"meta", "napari", "session", "training", "vos"},
+    | {"meta", "napari", "session", "session_file", "training", "vos"},
     "_label_layers": {"napari"},
     "_layers": {"_label_layers", "napari", "predictors", "prompts", "session"},
     "_painted": {"_layers", "labels", "napari", "prompts"},
+    "_reader": {"_label_layers", "_layers", "exports", "label_arrays", "labels", "session_file"},
     "_reading": {"_layers", "napari", "prompts"},
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE
     | {"_controls", "_label_layers", "_layers", "_painted", "_reading", "_worker"}
     | {"automatic", "downloads", "magicgui", "napari", "qtpy", "session", "superqt"}
-    | {"training"},
+    | {"training", "_reader", "autosave", "label_arrays", "labels", "records", "result_files"}
+    | {"session_file", "settings", "tracks"},
     "_everything": {"_controls", "_widget", "model", "napari", "qtpy", "session"},
     "_widget": CORE
     | {"_controls", "_label_layers", "_layers", "_painted", "_reading", "_worker"}

@@ -7,7 +7,9 @@ import pytest
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
 
+from napari_sam2._reader import get_reader
 from napari_sam2._widget import AnnotateWidget
+from napari_sam2.session import Session
 
 pytestmark = pytest.mark.usefixtures("one_thread")
 
@@ -78,3 +80,23 @@ def test_sample_is_a_stack_that_changes(manifest, key):
     assert (images.ndim, images.dtype, kind) == (3, np.uint8, "image")
     assert options["name"]
     assert (images[0] != images[-1]).any()
+
+
+def test_dropped_session_file_is_opened_with_our_reader(
+    manifest, make_napari_viewer, blobs, tiny_model, tmp_path
+):
+    session = Session(blobs[0], tiny_model)
+    session.labels[2, 5:20, 5:20] = 4
+    session.save(tmp_path / "cells.sam2")
+    viewer = make_napari_viewer()
+
+    viewer.open(tmp_path / "cells.sam2", plugin="napari-sam2")
+
+    (contribution,) = manifest.contributions.readers
+    assert contribution.filename_patterns == ["*.sam2"]
+    np.testing.assert_array_equal(viewer.layers["SAM 2 labels"].data, session.labels)
+
+
+def test_reader_leaves_other_files_to_others():
+    assert get_reader("stack.tif") is None
+    assert get_reader(["cells.sam2", "stack.tif"]) is None

@@ -41,6 +41,7 @@ if TYPE_CHECKING:
         PointPrompt,
     )
     from napari_sam2.quality import QualityTable
+    from napari_sam2.records import SessionFileError
     from napari_sam2.session import Session, Settings
     from napari_sam2.tracks import Tracks
     from napari_sam2.volumes import SeriesStep, StackSeries
@@ -81,6 +82,7 @@ _HOMES = {
     "PointPrompt": "prompts",
     "QualityTable": "quality",
     "Session": "session",
+    "SessionFileError": "records",
     "Settings": "session",
     "Tracks": "tracks",
     "SeriesStep": "volumes",
@@ -113,6 +115,7 @@ __all__ = [
     "Selection",
     "SeriesStep",
     "Session",
+    "SessionFileError",
     "Settings",
     "StackSeries",
     "Tracker",

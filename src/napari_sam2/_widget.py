@@ -22,10 +22,12 @@ from napari_sam2._controls.overlap_box import OverlapBox
 from napari_sam2._controls.panels import Panels
 from napari_sam2._controls.prompt_panel import PromptPanel
 from napari_sam2._controls.review_panel import ReviewPanel
+from napari_sam2._controls.save_panel import SavePanel
 from napari_sam2._controls.sections import Sections
 from napari_sam2._controls.status import Status
 from napari_sam2._controls.track_panel import TrackPanel
 from napari_sam2._controls.undo_bar import UndoBar
+from napari_sam2._controls.unsaved_bar import UnsavedBar
 
 if TYPE_CHECKING:
     import napari.viewer
@@ -71,8 +73,10 @@ class AnnotateWidget(QWidget):
             overlap=OverlapBox(),
             track=TrackPanel(),
             review=ReviewPanel(),
+            save=SavePanel(),
             undo=UndoBar(),
             status=Status(),
+            unsaved=UnsavedBar(),
         )
         self._letters = LettersPassThrough(self)
         self._lay_out()
@@ -124,10 +128,12 @@ class AnnotateWidget(QWidget):
             ("Objects", (panels.objects, panels.overlap), True),
             ("Track", (panels.track,), True),
             ("Review", (panels.review,), False),
+            ("Save", (panels.save,), False),
         ):
             self.sections.add(title, *parts, is_open=is_open)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
+        layout.addWidget(panels.unsaved)
         layout.addWidget(VerticalScroll(self.sections), 1)
         layout.addWidget(panels.undo)
         layout.addWidget(panels.status)

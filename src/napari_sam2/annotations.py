@@ -200,6 +200,17 @@ class Annotations(Revisions):
                 for one in list(known.prompts) if frame is None else [frame]:
                     self.set_prompts(object_id, one, ())
 
+    def note_edits(self, places: Numbers) -> None:
+        """Say that pixels of `labels` were changed by another hand, so that they are saved.
+
+        Parameters
+        ----------
+        places : array-like, shape (N, D)
+            Their positions along each axis of the labels.
+        """
+        labels = self._work.labels
+        labels.changes.note(*labels.planes.of(places))
+
     def lock(self, object_id: int, frames: int | Iterable[int]) -> None:
         """Accept an object's result on some frames for good.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+import math
 import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -13,7 +15,7 @@ from napari_sam2.earlier import EarlierLabels
 from napari_sam2.prompts import MaskPrompt, bounding_box
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
+    from collections.abc import Collection, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -41,6 +43,8 @@ class StackLabels:
 
     def __init__(self, source: FrameSource, array: Any = None) -> None:
         self._source = source
+        self.planes = Planes(source.label_shape, source.seen)
+        self.changes = Changes()
         if array is None:
             array = np.zeros(source.label_shape, dtype=LABEL_DTYPE)
         else:
@@ -84,6 +88,63 @@ class StackLabels:
         index = self._source.index(frame)
         self.earlier.note(frame, np.asarray(self.array[index]), plane)
         self.array[index] = plane
+        self.changes.note(self.planes.at(index))
+        self.changes.note(self.planes.at(index))
+
+
+class Planes:
+    """All planes of labels that lie along two axes, numbered.
+
+    Parameters
+    ----------
+    shape : tuple of int
+        Of the labels.
+    seen : tuple of int
+        The axes of rows and columns.
+    """
+
+    def __init__(self, shape: Sequence[int], seen: tuple[int, int]) -> None:
+        self._lengths = tuple(1 if i in seen else n for i, n in enumerate(shape))
+        self._seen = seen
+        self.shape = (int(shape[seen[0]]), int(shape[seen[1]]))  #: (H, W) of a plane
+
+    def __len__(self) -> int:
+        return math.prod(self._lengths)
+
+    def index(self, plane: int) -> tuple[int | slice, ...]:
+        """Give the index of a plane in the labels."""
+        place = np.unravel_index(plane, self._lengths)
+        return tuple(slice(None) if i in self._seen else int(n) for i, n in enumerate(place))
+
+    def at(self, index: Sequence[int | slice]) -> int:
+        """Give the number of the plane that an index is of."""
+        return self.of([0 if isinstance(n, slice) else n for n in index])[0]
+
+    def of(self, places: ArrayLike) -> list[int]:
+        """Give the numbers of the planes that pixels lie in, (N, D) or (D,)."""
+        positions = np.atleast_2d(np.array(places, dtype=np.intp))
+        positions[:, self._seen] = 0
+        numbers: np.ndarray = np.ravel_multi_index(tuple(positions.T), self._lengths)
+        return [int(n) for n in np.unique(numbers)]
+
+
+class Changes:
+    """Which planes were written, and after which others."""
+
+    def __init__(self) -> None:
+        self.count = 0  #: of all changes so far
+        self._numbers = itertools.count(1)  # two threads never get the same
+        self._last: dict[int, int] = {}  #: by plane
+
+    def note(self, *planes: int) -> None:
+        """Say that planes were written."""
+        for plane in planes:
+            self._last[plane] = self.count = next(self._numbers)
+
+    def since(self, count: int) -> list[int]:
+        """Give the planes that were written after so many changes, in order."""
+        # Another thread may write meanwhile.
+        return sorted(plane for plane, last in self._last.copy().items() if last > count)
 
 
 @dataclass(frozen=True, slots=True)

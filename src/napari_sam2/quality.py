@@ -117,6 +117,16 @@ class QualityTable:
                 self._save(object_id, number)
             self._pages[object_id] = {number: page.copy() for number, page in pages.items()}
 
+    def pages(self) -> Iterator[tuple[int, int, np.ndarray]]:
+        """Give all that is kept, to be saved: object, number of the page, and the page."""
+        for object_id, pages in self._pages.items():
+            for number, page in pages.items():
+                yield object_id, number, page
+
+    def restore(self, object_id: int, number: int, page: np.ndarray) -> None:
+        """Put back a page that `pages` gave."""
+        self._pages.setdefault(object_id, {})[number] = page.astype(KEPT)
+
     def rows(self, object_id: int | None = None) -> np.ndarray:
         """Give what is known of one object, or of all.
 

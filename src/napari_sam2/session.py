@@ -2,25 +2,23 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.annotations import Annotations
 from napari_sam2.automatic import Looker, Selection
-from napari_sam2.history import HISTORY_BYTES
 from napari_sam2.labels import StackLabels, mask_prompts
 from napari_sam2.ledger import Keeping
 from napari_sam2.ledger import Step as Step  # what `Session.watch_steps` tells of
 from napari_sam2.model.config import EMBEDDED_MODEL
-from napari_sam2.overlaps import OVERLAP_BYTES
 from napari_sam2.overlaps import Overlap as Overlap  # what `Settings` and `set_overlap` take
+from napari_sam2.persistence import Persistent
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
-from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.prompts import Candidates, FrameMasks, PointPrompt
 from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
+from napari_sam2.settings import Settings
 from napari_sam2.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -37,25 +35,10 @@ if TYPE_CHECKING:
     from napari_sam2.predictors.windows import Window
 
 
-@dataclass(frozen=True, kw_only=True)
-class Settings:
-    """How a session computes."""
-
-    checkpoint: Path | None = None  #: weights instead of the model's own
-    device: str | None = None  #: the fastest there is unless given
-    precision: str | None = None  #: float32, bfloat16 or float16; safe for the device unless given
-    compile: bool = False  #: have torch compile the network: slow at first, then faster
-    #: Edge of the square that the model sees, in pixels; its own unless given. With half of it all
-    #: is several times as fast, and approximate.
-    image_size: int | None = None
-    tracker: TrackerOptions = field(default_factory=TrackerOptions)
-    history_bytes: int = HISTORY_BYTES  #: of what is kept to undo changes; the oldest go first
-    overlap: Overlap = Overlap.KEEP  #: who has the pixels that several objects claim
-    #: Of what objects claim of pixels that others have; see `Session.set_overlap`.
-    overlap_bytes: int = OVERLAP_BYTES
+__all__ = ["Overlap", "Session", "Settings", "Step"]
 
 
-class Session(Annotations):
+class Session(Persistent):
     """Objects in a stack: prompt them on some frames, have them in every frame.
 
     Positions are (row, column) in the stack's own pixels, pixel centres at integers.
@@ -106,6 +89,7 @@ class Session(Annotations):
         view = view or View()
         source = FrameSource(data, view if axis is None else replace(view, axis=axis))
         stack_labels = StackLabels(source, labels)
+        self._asked = model
         device = choose_device(settings.device)
         self._precision = choose_precision(settings.precision, device)
         self.model = load_model(

@@ -221,6 +221,29 @@ class Workspace:
         with earlier.lock, self.lock:
             self._ledger.take_history(earlier._ledger)
 
+    def number_state(self) -> list[int | bool]:
+        """Give what is known of the numbers used, to be saved."""
+        return [self.numbers.highest, self._numbered]
+
+    def restore(
+        self,
+        objects: Mapping[int, SessionObject],
+        followed: Mapping[int, Iterable[int]],
+        numbers: Sequence[int | bool],
+    ) -> None:
+        """Put back objects, the frames they were followed over, and what `number_state` gave."""
+        with self.lock, self.apart():
+            for object_id, known in objects.items():
+                for frame, prompts in known.prompts.items():
+                    for prompt in prompts:
+                        check_prompt(prompt, frame, self.source.shape)
+                self.check_room(object_id)
+                self._ledger.begin(object_id, known)
+                self.tracker.mark_tracked(object_id, followed[object_id])
+            highest, numbered = numbers
+            self.numbers.highest = max(self.numbers.highest, int(highest))
+            self._numbered = bool(numbered)
+
     def set_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> bool:
         """Replace an object's prompts on a frame; say whether this changed anything."""
         self.source.index(frame)

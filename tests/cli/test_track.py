@@ -12,6 +12,7 @@ from cli_steps import write
 from napari_sam2.cli import main
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.strategies import StrategyName, find_strategy
+from napari_sam2.session import Session
 
 
 def test_track_writes_labels_for_the_users_file(tmp_path, tiny, stack, capsys):
@@ -198,3 +199,29 @@ def test_interrupted_tracking_names_the_file_that_is_kept(
     )
     assert not out.exists()
     assert tifffile.imread(tmp_path / "labels.partial.tif").shape == (8, 96, 128)
+
+
+def test_session_is_written_beside_the_labels_and_goes_on(tmp_path, tiny, stack, tiny_model):
+    points = write(tmp_path / "points.csv", "object,frame,row,column\ncell,0,30,40\n")
+    out, session = tmp_path / "out.tif", tmp_path / "cells.sam2"
+    command = ["track", str(stack), "--points", str(points), "--out", str(out), *tiny]
+
+    assert main([*command, "--session", str(session)]) == 0
+
+    loaded = Session.load(session, tifffile.imread(stack), tiny_model)
+    np.testing.assert_array_equal(loaded.labels, tifffile.imread(out))
+    assert [one.name for one in loaded.objects.values()] == ["cell"]
+    assert loaded.origin.path == str(stack)
+
+
+def test_session_never_overwrites_another_kind_of_file(tmp_path, tiny, stack, capsys):
+    points = write(tmp_path / "points.csv", "frame,row,column\n0,30,40\n")
+    command = ["track", str(stack), "--points", str(points), "--out", str(tmp_path / "o.tif")]
+
+    assert main([*command, "--session", str(stack), *tiny]) != 0
+    other = write(tmp_path / "notes.sam2", "mine")
+    assert main([*command, "--session", str(other), *tiny]) != 0
+
+    assert "is not a session file" in capsys.readouterr().err
+    assert other.read_text() == "mine"
+    assert not (tmp_path / "o.tif").exists()

@@ -95,6 +95,7 @@ def dock(viewer, tiny_model, qtbot):
     qtbot.addWidget(widget, before_close_func=lambda widget: widget.annotator.shut())
     yield widget
     widget.annotator.shut()
+    widget.annotator.autosaver.wait()
     assert QThreadPool.globalInstance().waitForDone(WAIT)
 
 

@@ -9,10 +9,12 @@ from napari.layers import Image
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2._controls.adoption import Parts, show_session
+from napari_sam2._controls.autosaver import Autosaver
 from napari_sam2._controls.before import Before
 from napari_sam2._controls.bench import Bench, Refused, Task
 from napari_sam2._controls.choosing import Choosing
 from napari_sam2._controls.drawing import leave_out_strays
+from napari_sam2._controls.files import Files
 from napari_sam2._controls.follower import Follower
 from napari_sam2._controls.idle import Idle
 from napari_sam2._controls.keys import Keys
@@ -85,6 +87,8 @@ class Annotator(QObject):
         self.looking = Looking(viewer, panels, self._bench, self)
         self.results.previewed.connect(self.looking.update)
         self.idle = Idle(viewer, panels, self._bench, self.results, lambda: self.is_busy, self)
+        self.autosaver = Autosaver(self._bench, panels.status.complain, self)
+        self.files = Files(viewer, panels, self._bench, self.autosaver, self._read, self.adopt)
         self._edited = QTimer(self)
         self._edited.setSingleShot(True)
         self._edited.setInterval(DEBOUNCE_MS)
@@ -181,7 +185,7 @@ class Annotator(QObject):
         self._is_open = False
         self._previews.cancel()
         self._edits.cancel()
-        parts = (self.follower, self.reviewer, self.before, self.links)
+        parts = (self.follower, self.files, self.reviewer, self.before, self.links)
         for part in (*parts, self.choosing, self.looking, self.idle, self._panels.model):
             part.shut()
         self._panels.image.channels.disconnect_viewer()
@@ -238,6 +242,7 @@ class Annotator(QObject):
                 self._panels.status.complain(
                     "Nothing to segment: add a point, a box or an outline here."
                 )
+            self._take_in(task)
             return
         if not self._bench.is_loaded(task.model):
             self._panels.status.say(LOADING)
@@ -253,11 +258,22 @@ class Annotator(QObject):
     def _preview_live(self) -> None:
         if self.layers.is_drawing or self._edits.is_running:
             self._edited.start()
-        elif self._panels.image.image() is not None:
-            if self._panels.prompts.live.isChecked():
-                self._preview()
-            else:
-                self._read()  # the table counts prompts
+        elif self._panels.image.image() is None:
+            return
+        elif self._panels.prompts.live.isChecked():
+            self._preview()
+        elif task := self._read():
+            self._take_in(task)
+
+    def _take_in(self, task: Task) -> None:
+        """Have the session know of all prompts, so that they are saved."""
+        self._edits.add(
+            Call(
+                partial(self._bench.synchronise, task),
+                on_step=_ignore,
+                on_error=self._panels.status.fail,
+            )
+        )
 
     def _edit(self, stack: Stack, steps: Any) -> None:
         show = partial(self._show_written, stack)
@@ -332,7 +348,9 @@ class Annotator(QObject):
             self.follower.let_go(event.value)
             self.results.let_go(event.value)
             steps = partial(self._bench.let_go, event.value)
-            self._edits.add(Call(steps, on_step=_ignore, on_error=self._panels.status.fail))
+            # What was found is saved, and then nothing of the image is held any more.
+            save, fail = self.autosaver.save, self._panels.status.fail
+            self._edits.add(Call(steps, on_step=_ignore, on_error=fail, on_done=save))
 
     def _connect(self) -> None:
         panels = self._panels
@@ -340,6 +358,8 @@ class Annotator(QObject):
         self.results.changed.connect(self.reviewer.refresh)
         self.painting.edited.connect(self._edited.start)
         panels.objects.removed.connect(self._remove_objects)
+        panels.objects.renamed.connect(self._edited.start)
+        self.results.labels_shown.connect(self.autosaver.watch_painting)
         panels.image.changed.connect(self._change_image)
         panels.model.changed.connect(self._change_model)
         panels.model.failed.connect(panels.status.fail)

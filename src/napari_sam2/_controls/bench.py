@@ -5,6 +5,7 @@ The generators run in a worker's thread: they may load a model, or wait for one.
 
 from __future__ import annotations
 
+from collections import deque
 from contextlib import contextmanager
 from dataclasses import astuple, dataclass, field, replace
 from functools import partial
@@ -22,6 +23,7 @@ from napari_sam2.predictors.transforms import as_seen
 from napari_sam2.predictors.windows import Window
 from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, PointPrompt
 from napari_sam2.session import Overlap, Session, Settings, Step
+from napari_sam2.session_file import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
@@ -129,6 +131,9 @@ class Bench:
         self.on_step: Callable[[Image, Step, int], None] = ignore_step
         self._unlisted = 0
         self._labels: WeakKeyDictionary[Image, Any] = WeakKeyDictionary()
+        self.changes = 0  #: of any session, so far
+        self.left: deque[tuple[Image, Session]] = deque()  #: of images that are gone, to be saved
+        self.new_labels: Callable[[Stack], Any] = lambda stack: None  #: none: in memory
 
     @property
     def device(self) -> str:
@@ -139,9 +144,34 @@ class Bench:
         """Whether the model is there already."""
         return self._loaded is not None and self._loaded[0] == model
 
+    def images(self) -> list[Image]:
+        """Give the images that there are sessions of."""
+        return list(self._made)
+
+    @contextmanager
+    def session_of(self, image: Image) -> Iterator[Session | None]:
+        """Have the session of an image to oneself; none if there is none."""
+        with self._turns.take():
+            made = self._made.get(image)
+            yield None if made is None else _named(image, made.session)
+
+    @contextmanager
+    def session_for(self, task: Task) -> Iterator[Session]:
+        """Have the session that agrees with a task to oneself."""
+        with self._turns.take():
+            yield _named(task.stack.image, self._synchronised(task).session)
+
+    def note_edits(self, labels: Any, places: Any) -> None:
+        """Note that the user has painted on labels, at positions (N, D)."""
+        for made in list(self._made.values()):
+            if made.session.labels is labels:
+                made.session.note_edits(places)
+                self.changes += 1
+
     def adopt(self, task: Task, session: Session) -> None:
         """Go on with a session that was made elsewhere; the task says how layers show it."""
         image = task.stack.image
+        self.changes += 1
         self._made[image] = _Made(task, session)
         session.watch_steps(partial(self._tell_step, image))
         self._labels[image] = session.labels
@@ -261,6 +291,7 @@ class Bench:
                 if masks is None:
                     return
                 made.unanswered.difference_update((i, masks.frame) for i in masks.object_ids)
+                self.changes += 1
             yield masks
 
     def accept(self, task: Task, candidates: Candidates) -> Generator[Written, None, None]:
@@ -268,12 +299,14 @@ class Bench:
         with self._turn():
             session = self._synchronised(task).session
             session.accept(candidates)
+            self.changes += 1
         yield Written(session.labels)
 
     def synchronise(self, task: Task) -> Generator[Written, None, None]:
-        """Take over objects and prompts, if there is a session at all."""
+        """Take over objects and prompts, if there is a session or anything to begin one for."""
         with self._turn():
-            made = self._synchronised(task) if task.stack.image in self._made else None
+            wanted = task.prompts or task.stack.image in self._made
+            made = self._synchronised(task) if wanted else None
         if made is not None:
             yield Written(made.session.labels)
 
@@ -288,6 +321,7 @@ class Bench:
             with self._turns.take():
                 session = self._synchronised(task).session
                 session.set_overlap(rule)
+                self.changes += 1
             yield Written(session.labels)
 
     def rewind(
@@ -314,12 +348,14 @@ class Bench:
             for step in reversed(steps) if back else steps:
                 (session.undo if back else session.redo)(step)
             session = self._synchronised(after).session
+            self.changes += 1
         yield Written(session.labels)
 
     def use(self, task: Task, act: Callable[[Session], T]) -> Generator[T, None, None]:
         """Have something done with the session of a task, and give what it gives."""
         with self._turns.take():
             answer = act(self._synchronised(task).session)
+            self.changes += 1
         yield answer
 
     def look(self, stack: Stack, act: Callable[[Session], T]) -> Generator[T | None, None, None]:
@@ -334,7 +370,8 @@ class Bench:
         """Forget an image that is gone from the viewer, and what was found in it."""
         with self._turn():
             self._labels.pop(image, None)
-            self._made.pop(image, None)
+            if made := self._made.pop(image, None):
+                self.left.append((image, made.session))
         yield from ()
 
     @contextmanager
@@ -356,6 +393,7 @@ class Bench:
         if made is None or not made.task.same_session(task):
             made = self._made[task.stack.image] = self._make(task, made)
         self._serial = max(self._serial, task.serial)
+        self.changes += 1
         self._remove_unlisted(made.session, task)
         # What is drawn and listed is the dock's to undo.
         with made.session.apart_from_history():
@@ -388,6 +426,8 @@ class Bench:
         labels = self._labels.get(stack.image)
         if labels is not None and labels.shape != stack.label_shape:
             labels = None
+        if labels is None:
+            labels = self.new_labels(stack)
         if self._loaded is not None and self._loaded[0] == model:
             model = self._loaded[1]
         wanted = replace(task.settings, overlap=self.overlap)
@@ -403,7 +443,16 @@ class Bench:
         )
         self._loaded = (task.model, session.model)
         self._labels[stack.image] = session.labels
+        if earlier is not None:
+            session.origin = earlier.session.origin
         return session
+
+
+def _named(image: Image, session: Session) -> Session:
+    """Tell a session where its data came from."""
+    path = image.source.path
+    session.origin = Origin(image.name, session.origin.path if path is None else str(path))
+    return session
 
 
 def _segment(session: Session, object_id: int, frame: int) -> Candidates | Refused:

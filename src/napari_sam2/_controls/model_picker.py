@@ -27,7 +27,7 @@ from napari_sam2.predictors.device import PRECISIONS
 from napari_sam2.session import Settings
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Generator
 
     from qtpy.QtGui import QStandardItem, QStandardItemModel
 
@@ -69,7 +69,7 @@ class ModelPicker(QWidget):
         super().__init__(parent)
         self._job = Job()
         self._before = 0  #: what is chosen, where another choice comes to nothing
-        self.names = _box(12, _Names)
+        self.names = _shortened(_Names(), 12)
         self.names.setToolTip(
             "Larger models are more careful and slower. It is loaded when it is first needed."
         )
@@ -233,8 +233,12 @@ class ModelPicker(QWidget):
         return cast("QStandardItem", cast("QStandardItemModel", self.names.model()).item(index))
 
 
-def _box(length: int, kind: Callable[[], BoxT] = QComboBox) -> BoxT:
-    box = kind()
+def _box(length: int) -> QComboBox:
+    return _shortened(QComboBox(), length)
+
+
+def _shortened(box: BoxT, length: int) -> BoxT:
+    """Have a box take the room of so many characters, whatever it holds."""
     box.setSizeAdjustPolicy(QComboBox.SizeAdjustPolicy.AdjustToMinimumContentsLengthWithIcon)
     box.setMinimumContentsLength(length)
     return box

@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from napari_sam2._controls.overlap_box import OverlapBox
     from napari_sam2._controls.prompt_panel import PromptPanel
     from napari_sam2._controls.review_panel import ReviewPanel
+    from napari_sam2._controls.save_panel import SavePanel
     from napari_sam2._controls.status import Status
     from napari_sam2._controls.track_panel import TrackPanel
     from napari_sam2._controls.undo_bar import UndoBar
+    from napari_sam2._controls.unsaved_bar import UnsavedBar
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,5 +30,7 @@ class Panels:
     overlap: OverlapBox
     track: TrackPanel
     review: ReviewPanel
+    save: SavePanel
     undo: UndoBar
     status: Status
+    unsaved: UnsavedBar

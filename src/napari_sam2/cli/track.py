@@ -52,6 +52,13 @@ def add_command(commands: Commands) -> None:
     track.add_argument(
         "--quality", type=Path, help="CSV to write, of how sure each object is on each frame"
     )
+    track.add_argument(
+        "--session",
+        type=Path,
+        metavar="FILE.sam2",
+        help="session to write, for `Session.load` and the dock to go on with; also where the "
+        "run is interrupted",
+    )
     track.add_argument("--axis", type=int, default=0, help="axis to play through")
     track.add_argument(
         "--hold",
@@ -106,14 +113,19 @@ def _track(options: argparse.Namespace) -> None:
             stop_after_empty=options.stop_after_empty,
             divisions=DivisionRule() if options.divisions else None,
         )
-        for _ in tqdm(steps, total=total, unit="frame"):
-            pass
+        try:
+            for _ in tqdm(steps, total=total, unit="frame"):
+                pass
+        finally:
+            if options.session:
+                _save_session(session, options)
     _report(session, prompts, options)
 
 
 def _check_paths(options: argparse.Namespace) -> None:
     """Refuse what would fail, or destroy something, at the end of a long run."""
     from napari_sam2.exports import check_label_path, check_target
+    from napari_sam2.session_file import open_session
 
     sources = [one for one in (options.stack, options.points, options.labels) if one]
     if len(sources) == 1:
@@ -122,6 +134,19 @@ def _check_paths(options: argparse.Namespace) -> None:
     for table in (options.tracks, options.quality):
         if table:
             check_target(table, [*sources, options.out])
+    if options.session:
+        check_target(options.session, [*sources, options.out])
+        if options.session.exists():
+            with open_session(options.session):
+                pass
+
+
+def _save_session(session: Session, options: argparse.Namespace) -> None:
+    from napari_sam2.session_file import Origin
+
+    session.origin = Origin(options.stack.name, str(options.stack.absolute()))
+    session.save(options.session)
+    print(f"Session: {options.session}")
 
 
 def _report(session: Session, prompts: PromptTable, options: argparse.Namespace) -> None:

@@ -195,20 +195,33 @@ class FrameSource:
             shown = 1 - shown
         return as_colours(shown)
 
+    def pixels(self, frame: int) -> np.ndarray:
+        """Read one frame as the array has it, without what is not shown of colour and channels.
+
+        Raises
+        ------
+        FrameError
+            If the array fails to give it.
+        """
+        return self._asked(frame, list(self.index(frame)))
+
     def _raw(
         self, frame: int, region: Region = EVERYTHING
     ) -> np.ndarray:  # (H, W), or (H, W, C) in colour and with channels
         index = list(self.index(frame))
         for axis, part in zip(self.seen, region, strict=True):
             index[axis] = part
-        try:
-            pixels = self._ask(index)
-        except Exception as error:  # whatever a lazy array's storage may raise
-            raise FrameError(f"Frame {frame} could not be read: {error}") from error
+        pixels = self._asked(frame, index)
         # float64 first where single precision would merge neighbouring values.
         exact = 2 if pixels.dtype.kind in "iu" else 4
         wide = pixels.dtype.itemsize > exact
         return pixels.astype(np.float64 if wide else np.float32)
+
+    def _asked(self, frame: int, index: Sequence[int | slice]) -> np.ndarray:
+        try:
+            return self._ask(index)
+        except Exception as error:  # whatever a lazy array's storage may raise
+            raise FrameError(f"Frame {frame} could not be read: {error}") from error
 
     def _ask(self, index: Sequence[int | slice]) -> np.ndarray:
         """Read pixels, at an index that knows neither colour nor channels."""

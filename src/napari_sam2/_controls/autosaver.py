@@ -1,0 +1,205 @@
+"""Every change is in a file within seconds, whether the user saves it or not."""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from time import monotonic
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from qtpy.QtCore import QObject, QTimer, Signal
+
+from napari_sam2._controls.status import explain
+from napari_sam2.autosave import Autosave, autosave_folder
+from napari_sam2.label_arrays import is_large
+from napari_sam2.labels import LABEL_DTYPE
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from concurrent.futures import Future
+    from pathlib import Path
+
+    from napari.layers import Image, Labels
+
+    from napari_sam2._controls.bench import Bench
+    from napari_sam2._layers import Stack
+    from napari_sam2.session import Session
+
+_LOGGER = logging.getLogger(__name__)
+
+EVERY_MS = 2000
+LOOK_S = 30.0  #: seconds, after which changes are looked for that no one told of
+SHARE = 10  #: saving takes at most one in so many seconds
+PAINTED = 16  #: planes that were painted last, and may be changed back without a word
+
+
+class Autosaver(QObject):
+    """Keeps a file for each image that is worked on, in a thread of its own.
+
+    The thread needs no event loop, and Python waits for it: what is asked for last is saved
+    although the window is gone. Whatever touches the files has its turn at the bench, so that
+    sessions stand still.
+
+    Parameters
+    ----------
+    bench : Bench
+    tell : callable
+        Hears what went wrong; once, until it goes well again.
+    parent : QObject
+    """
+
+    _failed = Signal(str)
+
+    def __init__(self, bench: Bench, tell: Callable[[str], None], parent: QObject) -> None:
+        super().__init__(parent)
+        self._bench, self._folder = bench, autosave_folder()
+        self._files: dict[Image, Autosave] = {}
+        self._thread = ThreadPoolExecutor(1, "napari-sam2-autosave")
+        self._last: Future[None] | None = None
+        self._seen, self._ended, self._took = 0, 0.0, 0.0
+        self._has_failed = False
+        self._painted: dict[int, tuple[Any, np.ndarray]] = {}  #: by id of the array
+        bench.new_labels = self._new_labels
+        self._failed.connect(tell)
+        self._timer = QTimer(self)
+        self._timer.setInterval(EVERY_MS)
+        self._timer.timeout.connect(self._tick)
+        self._timer.start()
+
+    def resume(self, image: Image, path: Path) -> None:
+        """Go on with a file of unsaved work that was opened."""
+
+        def work() -> None:
+            with self._bench.session_of(image):
+                if earlier := self._files.pop(image, None):
+                    earlier.close()
+                self._files[image] = Autosave(path=path)
+
+        self._do(work)
+
+    def begin_clean(self, image: Image) -> None:
+        """Note that all of an image's session is in a file of the user's."""
+
+        def work() -> None:
+            with self._bench.session_of(image) as session:
+                if session is not None:
+                    self.note_saved(image, session)
+
+        self._do(work)
+
+    def leave(self, image: Image) -> None:
+        """Let go of an image's file: another session comes; called in a worker."""
+        with self._bench.session_of(image) as session:
+            if file := self._files.pop(image, None):
+                if session is not None:
+                    file.save(session)
+                file.close()
+
+    def note_saved(self, image: Image, session: Session) -> None:
+        """Note that a session is in a file of the user's; by whoever has it to themselves."""
+        file = self._file(image)
+        file.save(session)
+        file.mark_clean()
+
+    def watch_painting(self, layer: Labels) -> None:
+        """Notice what the user paints on a layer of results."""
+        layer.events.paint.disconnect(self._note_painting)
+        layer.events.paint.connect(self._note_painting)
+
+    def save(self) -> None:
+        """Save what has changed, without waiting for the next time."""
+        self._do(self._save)
+
+    def shut(self) -> None:
+        """Save for the last time, and let go of all files."""
+        self._timer.stop()
+        self._do(self._save)
+        self._do(self._close)
+        self._thread.shutdown(wait=False)
+
+    def wait(self) -> None:
+        """Wait until what was asked for is done."""
+        if self._last is not None:
+            self._last.result()
+
+    def _tick(self) -> None:
+        now = monotonic()
+        is_saving = self._last is not None and not self._last.done()
+        if is_saving or now - self._ended < SHARE * self._took:
+            return
+        has_changed = self._bench.changes != self._seen or bool(self._bench.left)
+        if has_changed or now - self._ended > LOOK_S:
+            self._do(self._save)
+
+    def _do(self, work: Callable[[], None]) -> None:
+        def run() -> None:
+            try:
+                work()
+                self._has_failed = False
+            except Exception as error:  # whatever it is, it is told where the user looks
+                _LOGGER.debug("Saving failed", exc_info=True)
+                self._ended, self._seen = monotonic(), self._bench.changes
+                has_failed, self._has_failed = self._has_failed, True
+                if not has_failed:
+                    with suppress(RuntimeError):  # Qt's half may be gone
+                        self._failed.emit(f"What you do is not saved by itself: {explain(error)}")
+
+        self._last = self._thread.submit(run)
+
+    def _save(self) -> None:
+        for labels, places in list(self._painted.values()):
+            self._bench.note_edits(labels, places)
+        seen, took = self._bench.changes, 0.0
+        for image in self._bench.images():
+            with self._bench.session_of(image) as session:
+                if session is not None and (image in self._files or _has_content(session)):
+                    began = monotonic()
+                    self._file(image).save(session)
+                    took += monotonic() - began
+        while self._bench.left:
+            image, session = self._bench.left.popleft()
+            if image in self._files or _has_content(session):
+                self._file(image).save(session)
+                self._files.pop(image).close()
+        self._seen, self._ended, self._took = seen, monotonic(), took
+
+    def _close(self) -> None:
+        for image in list(self._files):
+            self._files.pop(image).close()
+
+    def _file(self, image: Image) -> Autosave:
+        if image not in self._files:
+            self._files[image] = Autosave(self._folder)
+        return self._files[image]
+
+    def _new_labels(self, stack: Stack) -> Any:
+        """Make labels on the disk where they are large; called by the bench, in its turn."""
+        shape = tuple(stack.data.shape[: stack.image.ndim])
+        if not is_large(shape, LABEL_DTYPE):
+            return None
+        if earlier := self._files.pop(stack.image, None):  # of labels of another shape
+            earlier.close()
+        return self._file(stack.image).new_labels(shape, LABEL_DTYPE, stack.seen)
+
+    def _note_painting(self, event: Any) -> None:
+        labels = event.source.data
+        places = np.concatenate([_places(atom[0], labels.shape) for atom in event.value])
+        _, earlier = self._painted.get(id(labels), (None, places[:0]))
+        places = np.unique(np.concatenate([places, earlier[-PAINTED:]]), axis=0)
+        self._painted[id(labels)] = labels, places
+        self._bench.note_edits(labels, places)
+
+
+def _places(index: tuple[Any, ...], shape: tuple[int, ...]) -> np.ndarray:
+    """Give positions (N, D), one or more on each plane that an index of napari's reaches."""
+    if all(isinstance(part, slice) for part in index):
+        corner = [range(*part.indices(n)) for part, n in zip(index, shape, strict=True)]
+        # Rows and columns do not matter: no box is much larger along them than it is high.
+        return np.stack(np.meshgrid(*corner, indexing="ij"), axis=-1).reshape(-1, len(shape))
+    return np.stack(np.broadcast_arrays(*index), axis=-1).reshape(-1, len(shape))
+
+
+def _has_content(session: Session) -> bool:
+    return any(one.prompts or one.frames for one in session.objects.values())

@@ -1,0 +1,322 @@
+"""Sessions saved and opened, work that was not saved restored, and results exported."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from napari.layers import Image, Labels
+from qtpy.QtCore import QObject
+from qtpy.QtWidgets import QFileDialog
+
+from napari_sam2._controls.session_opening import Opened, open_steps
+from napari_sam2._layers import alignment
+from napari_sam2._reader import SESSION
+from napari_sam2._worker import Call, Job, Queue
+from napari_sam2.autosave import discard, find_unsaved
+from napari_sam2.result_files import name_axes, write_animation, write_labels, write_quality
+from napari_sam2.session_file import SUFFIX
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from napari.components import ViewerModel
+
+    from napari_sam2._controls.autosaver import Autosaver
+    from napari_sam2._controls.bench import Bench, Task
+    from napari_sam2._controls.panels import Panels
+    from napari_sam2.autosave import Unsaved
+    from napari_sam2.session import Session
+    from napari_sam2.tracks import Tracks
+
+SESSIONS = f"Sessions (*{SUFFIX})"
+#: Of what is exported to a file: how its name ends, and what is offered.
+KINDS = {
+    "labels": ("-labels.ome.tif", "OME-TIFF (*.tif *.tiff);;OME-Zarr (*.zarr)"),
+    "quality": ("-quality.csv", "Tables (*.csv)"),
+    "animation": ("-overlay.gif", "GIF (*.gif);;MP4 (*.mp4)"),
+}
+
+
+class Files(QObject):
+    """Does what the save panel and the bar of unsaved work ask for, in a worker.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    panels : Panels
+    bench : Bench
+    autosaver : Autosaver
+    read : callable
+        Gives the task that layers and controls ask for; None where they make no sense.
+    adopt : callable
+        Goes on with a session, whose image is called so.
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        panels: Panels,
+        bench: Bench,
+        autosaver: Autosaver,
+        read: Callable[[], Task | None],
+        adopt: Callable[[Session, str], None],
+    ) -> None:
+        super().__init__(panels.save)
+        self._viewer, self._panels, self._bench = viewer, panels, bench
+        self._autosaver, self._read, self._adopt = autosaver, read, adopt
+        self._job, self._looks = Job(), Queue()
+        self._path: Path | None = None  #: of what was saved or opened last
+        self._waiting: Labels | None = None  #: of a session, whose image is not there yet
+        self._connect()
+        self._look_for_unsaved()
+        for layer in list(viewer.layers):
+            self._notice(layer, is_new=False)
+
+    def save(self) -> None:
+        """Ask where to, and save the session of the chosen image."""
+        name = self._path or self._suggest(SUFFIX)
+        chosen, _ = QFileDialog.getSaveFileName(
+            self._panels.save, "Save session", str(name), SESSIONS
+        )
+        if chosen:
+            self.save_to(Path(chosen))
+
+    def save_to(self, path: Path) -> None:
+        """Save the session of the chosen image."""
+        task = self._read()
+        if task is None:
+            return
+        if path.suffix.lower() != SUFFIX:  # by which napari knows whose it is
+            path = path.with_name(f"{path.name}{SUFFIX}")
+
+        def steps() -> Generator[int, None, None]:
+            with self._bench.session_for(task) as session:
+                total = prod(session.labels.shape) // prod(session.source.shape)
+                for _ in session.saving(path):
+                    yield total
+                self._autosaver.note_saved(task.stack.image, session)
+
+        self._begin(steps, partial(self._say_saved, path, "Saved"))
+
+    def open(self) -> None:
+        """Ask which session to open, and go on with it."""
+        start = str(self._path.parent) if self._path else ""
+        chosen, _ = QFileDialog.getOpenFileName(self._panels.save, "Open session", start, SESSIONS)
+        if chosen:
+            self.open_file(Path(chosen))
+
+    def open_file(
+        self,
+        path: Path,
+        *,
+        unsaved: Unsaved | None = None,
+        labels: Labels | None = None,
+        is_clean: bool = True,
+    ) -> None:
+        """Go on with a session from a file.
+
+        Parameters
+        ----------
+        path : Path
+        unsaved : Unsaved, optional
+            What the file is, if it is not one of the user's.
+        labels : Labels, optional
+            The layer that shows its labels already.
+        is_clean : bool
+            Whether these are as they were saved.
+        """
+        layers = [one for one in self._viewer.layers if isinstance(one, Image)]
+        shown = {one: one.data[0] if one.multiscale else one.data for one in layers}
+        chosen = self._panels.model.model()
+        steps = partial(open_steps, path, shown, chosen)
+        if labels is not None:
+            steps = partial(steps, labels=labels.data)
+        self._panels.unsaved.set_busy(True)
+        self._begin(
+            partial(self._opening, steps),
+            on_step=partial(self._show_opened, path, unsaved, is_clean=is_clean),
+        )
+
+    def export(self, what: str) -> None:
+        """Export results of the chosen image: see `EXPORTS`."""
+        if what == "tracks":
+            self.show_tracks()
+            return
+        ending, kinds = KINDS[what]
+        chosen, kind = QFileDialog.getSaveFileName(
+            self._panels.save, "Export", str(self._suggest(ending)), kinds
+        )
+        if chosen:
+            path = Path(chosen)
+            self.export_to(what, path if path.suffix else path.with_suffix(_suffix(kind)))
+
+    def export_to(self, what: str, path: Path) -> None:
+        """Export labels, quality or an animation to a file."""
+        task = self._read()
+        if task is None:
+            return
+
+        image = task.stack.image
+        axes = name_axes(image.axis_labels, image.scale, image.units)
+
+        def steps() -> Generator[int, None, None]:
+            with self._bench.session_for(task) as session:
+                pass
+            # Without a turn: a long export does not keep previews waiting.
+            if what == "labels":
+                yield from write_labels(path, session.labels, axes)
+            elif what == "quality":
+                yield from write_quality(path, session)
+            else:
+                yield from write_animation(path, session)
+
+        self._begin(steps, partial(self._say_saved, path, "Exported", remember=False))
+
+    def show_tracks(self) -> None:
+        """Add a layer of tracks, on the image."""
+        task = self._read()
+        if task is None:
+            return
+
+        def steps() -> Generator[Tracks, None, None]:
+            with self._bench.session_for(task) as session:
+                yield session.tracks()
+
+        self._begin(steps, on_step=partial(self._show_tracks, task))
+
+    def cancel(self) -> None:
+        """Stop saving, opening or exporting."""
+        self._job.cancel()
+        self._end()
+        self._panels.status.say("Cancelled: nothing was written.")
+
+    def shut(self) -> None:
+        """Stop, and let go of the viewer."""
+        self._job.cancel()
+        self._looks.cancel()
+        self._viewer.layers.events.inserted.disconnect(self._notice_inserted)
+        self._autosaver.shut()
+
+    def _connect(self) -> None:
+        save, unsaved = self._panels.save, self._panels.unsaved
+        save.save_button.clicked.connect(lambda: self.save())
+        save.open_button.clicked.connect(lambda: self.open())
+        save.cancel_button.clicked.connect(lambda: self.cancel())
+        save.export_asked.connect(self.export)
+        unsaved.restored.connect(lambda one: self.open_file(one.path, unsaved=one))
+        unsaved.discarded.connect(self._discard)
+        self._viewer.layers.events.inserted.connect(self._notice_inserted)
+
+    def _begin(
+        self,
+        steps: Callable[[], Generator[Any, None, None]],
+        on_done: Callable[[], None] | None = None,
+        on_step: Callable[[Any], None] | None = None,
+    ) -> None:
+        def done() -> None:
+            self._end()
+            if on_done:
+                on_done()
+
+        self._panels.save.begin()
+        step = on_step or self._panels.save.advance
+        self._job.start(Call(steps, on_step=step, on_error=self._fail, on_done=done))
+
+    def _end(self) -> None:
+        self._panels.save.end()
+        self._panels.unsaved.set_busy(False)
+
+    def _fail(self, error: Exception) -> None:
+        self._end()
+        self._panels.status.fail(error)
+
+    def _say_saved(self, path: Path, how: str, *, remember: bool = True) -> None:
+        if remember:
+            self._path = path
+        self._panels.status.say(f"{how}: {path}")
+
+    def _opening(
+        self, steps: Callable[[], Generator[Opened, None, None]]
+    ) -> Generator[Opened, None, None]:
+        for opened in steps():
+            if opened.layer is not None:
+                self._autosaver.leave(opened.layer)
+            yield opened
+
+    def _show_opened(
+        self, path: Path, unsaved: Unsaved | None, opened: Opened, *, is_clean: bool
+    ) -> None:
+        if self._waiting is not None:  # what it shows is no longer what is in the file
+            self._waiting.metadata.pop(SESSION, None)
+            self._waiting = None
+        try:
+            self._adopt(opened.session, opened.name)
+        except ValueError as error:
+            self._panels.status.complain(str(error))
+            return
+        image = self._panels.image.image()
+        if unsaved is None:
+            self._path = path
+            if is_clean:
+                self._autosaver.begin_clean(image)
+        else:
+            self._panels.unsaved.take_out(unsaved)
+            self._autosaver.resume(image, path)
+        self._panels.status.say(f"{len(opened.session.objects)} objects of {opened.name}.")
+        self._panels.status.note(opened.remark)
+
+    def _show_tracks(self, task: Task, tracks: Tracks) -> None:
+        if not len(tracks.data) or task.stack.axis is None:
+            self._panels.status.complain("No tracks: follow objects through several frames first.")
+            return
+        image = task.stack.image
+        self._viewer.add_tracks(
+            tracks.data,
+            graph=tracks.graph,
+            features=tracks.properties,
+            name="SAM 2 tracks",
+            **alignment(image),
+        )
+
+    def _look_for_unsaved(self) -> None:
+        def steps() -> Generator[list[Unsaved], None, None]:
+            yield find_unsaved()
+
+        offer, fail = self._panels.unsaved.offer, self._panels.status.fail
+        self._looks.add(Call(steps, on_step=offer, on_error=fail))
+
+    def _discard(self, one: Unsaved) -> None:
+        def steps() -> Generator[None, None, None]:
+            discard(one.path)
+            yield
+
+        self._looks.add(Call(steps, on_step=lambda step: None, on_error=self._panels.status.fail))
+
+    def _notice_inserted(self, event: Any) -> None:
+        self._notice(event.value)
+
+    def _notice(self, layer: Any, *, is_new: bool = True) -> None:
+        """Go on with a session whose labels the reader has opened, once its image is there."""
+        if isinstance(layer, Labels) and SESSION in layer.metadata:
+            self._waiting = layer
+        elif not (isinstance(layer, Image) and self._waiting in self._viewer.layers):
+            return
+        labels = self._waiting
+        if labels is not None and any(isinstance(one, Image) for one in self._viewer.layers):
+            path = Path(labels.metadata[SESSION])
+            self.open_file(path, labels=labels, is_clean=is_new and labels is layer)
+
+    def _suggest(self, ending: str) -> Path:
+        image = self._panels.image.image()
+        name = "session" if image is None else image.name
+        source = None if image is None else image.source.path
+        folder = Path(source).parent if source else Path.cwd()
+        return (self._path.parent if self._path else folder) / f"{name}{ending}"
+
+
+def _suffix(kind: str) -> str:
+    """Give the first ending of a kind of files, as dialogs name it."""
+    return kind.partition("*")[2].split(" ")[0].rstrip(")")

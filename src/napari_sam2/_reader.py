@@ -1,0 +1,104 @@
+"""Session files dropped into napari: their labels, and the image if it is where it was."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from npe2 import io_utils
+
+from napari_sam2._label_layers import label_colors
+from napari_sam2.exports import read_stack
+from napari_sam2.label_arrays import is_large, open_reference, scratch_labels
+from napari_sam2.labels import Planes
+from napari_sam2.session_file import SUFFIX, open_session
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+
+    from napari_sam2.session_file import Origin, SavedSession
+
+_LOGGER = logging.getLogger(__name__)
+
+SESSION = "napari-sam2 session"  #: in the metadata of labels: the path of their session
+PLACED = ("scale", "translate", "rotate", "shear", "affine", "units", "axis_labels")
+
+LayerData = tuple[Any, dict[str, Any], str]
+
+
+def get_reader(path: str | list[str]) -> Callable[[str | list[str]], list[LayerData]] | None:
+    """Give the reader of a path, or None if it is not a session file; called by napari."""
+    paths = [path] if isinstance(path, str) else path
+    if not paths or any(Path(one).suffix.lower() != SUFFIX for one in paths):
+        return None
+    return read
+
+
+def read(path: str | list[str]) -> list[LayerData]:
+    """Read session files as layers: images that are where they were, and labels.
+
+    The SAM 2 dock, if it is open or opened later, goes on with the session.
+    """
+    paths = [path] if isinstance(path, str) else path
+    return [layer for one in paths for layer in _read_one(Path(one))]
+
+
+def read_image(origin: Origin) -> Iterator[Any]:
+    """Give the data of images in the file that a session was made from, if it is there."""
+    for data, _, _ in _image_layers(origin):
+        yield data
+
+
+def _read_one(path: Path) -> list[LayerData]:
+    with open_session(path) as saved:
+        images = []
+        for data, options, kind in _image_layers(saved.origin):
+            try:
+                saved.view_of(data[0] if options.get("multiscale") else data)
+            except ValueError:
+                continue
+            images.append((data, {"name": saved.origin.name, **options}, kind))
+            break
+        labels = _labels(saved, path)
+    placed = {key: value for _, o, _ in images for key, value in o.items() if key in PLACED}
+    options = {
+        "name": "SAM 2 labels",
+        "opacity": 0.5,
+        "colormap": label_colors(),
+        "metadata": {SESSION: str(path.absolute())},
+    }
+    return [*images, (labels, {**options, **placed}, "labels")]
+
+
+def _labels(saved: SavedSession, path: Path) -> Any:
+    if saved.label_place is not None:
+        return open_reference(saved.label_place, path, saved.shape, saved.dtype)
+    if is_large(saved.shape, saved.dtype):
+        array = scratch_labels(saved.shape, saved.dtype, saved.seen)
+    else:
+        array = np.zeros(saved.shape, saved.dtype)
+    index = Planes(saved.shape, saved.seen).index
+    for plane, pixels in saved.planes():
+        array[index(plane)] = pixels
+    return array
+
+
+def _image_layers(origin: Origin) -> Iterator[LayerData]:
+    if origin.path is None or not Path(origin.path).exists():
+        return
+    if Path(origin.path).suffix.lower() == SUFFIX:
+        return
+    try:
+        layers: list[Any] = io_utils.read([origin.path], stack=False)
+    except Exception:  # whatever other plugins raise
+        _LOGGER.debug("No plugin reads %s", origin.path, exc_info=True)
+        try:
+            layers = [(read_stack(Path(origin.path)),)]
+        except ValueError:  # the user may know how to open it
+            return
+    for layer in layers:
+        data, options, kind = (*layer, {}, "image")[:3] if len(layer) < 3 else layer
+        if kind == "image":
+            yield data, dict(options), kind

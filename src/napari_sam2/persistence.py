@@ -1,0 +1,143 @@
+"""A session's way into a file, and back."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from napari_sam2.annotations import Annotations
+from napari_sam2.label_arrays import open_reference, refer_to
+from napari_sam2.session_file import Origin, open_session, save_steps
+from napari_sam2.settings import find_model, read_settings, record_model, record_settings
+
+if TYPE_CHECKING:
+    from collections.abc import Generator, Sequence
+    from os import PathLike
+    from typing import Self
+
+    from napari_sam2.predictors import SAM2
+    from napari_sam2.predictors.frames import ArrayLike
+    from napari_sam2.session_file import SavedSession
+    from napari_sam2.settings import Settings
+
+Keep = Literal["copy", "reference"]
+
+
+class Persistent(Annotations):
+    """What is saved and loaded; `Session` says how it is computed with."""
+
+    model: SAM2
+    settings: Settings
+    origin = Origin()  #: where the data came from, for those who open the session later
+    _asked: str | Path | SAM2  #: the model, as it was asked for
+
+    @classmethod
+    def load(
+        cls,
+        path: str | PathLike[str],
+        data: ArrayLike | Sequence[ArrayLike],
+        model: str | Path | SAM2 | None = None,
+        *,
+        settings: Settings | None = None,
+        labels: Any = None,
+        same_pixels: bool = True,
+    ) -> Self:
+        """Open a session that was saved, to go on with it.
+
+        Objects, prompts, locks, labels and quality are as they were; prompts are answered
+        anew before objects are followed from them, as after `release`.
+
+        Parameters
+        ----------
+        path : str or PathLike
+        data : array-like, or sequence of array-like
+            The stack that the session was made from.
+        model : str, Path or SAM2, optional
+            The one it was saved with unless given.
+        settings : Settings, optional
+            Those it was saved with unless given, on the fastest device of this computer.
+        labels : array-like, optional
+            Where to put the labels, as for a new session; what they hold is replaced. Unless
+            given they are in memory, or in the file that was referred to.
+        same_pixels : bool
+            Whether to refuse a stack of the same shape with other pixels on a few frames.
+
+        Raises
+        ------
+        SessionFileError
+            If the file is missing, damaged, something else, of a newer version, or of
+            another stack; the message says what to do.
+        ValueError
+            If its model is not there.
+        """
+        with open_session(path) as saved:
+            view = saved.view_of(data, same_pixels=same_pixels)
+            if place := saved.label_place if labels is None else None:
+                labels = open_reference(place, Path(path), saved.shape, saved.dtype)
+            elif labels is None:
+                labels = np.zeros(saved.shape, saved.dtype)
+            begin: Any = cls  # a `Session`, whose arguments these are
+            session: Self = begin(
+                data,
+                find_model(saved.about["model"]) if model is None else model,
+                view=view,
+                settings=read_settings(saved.about["settings"]) if settings is None else settings,
+                labels=labels,
+            )
+            session.restore(saved, labels=place is None)
+        return session
+
+    def restore(self, saved: SavedSession, *, labels: bool = True) -> None:
+        """Take objects and what is known of them from a file; for a session without any.
+
+        Parameters
+        ----------
+        saved : SavedSession
+            Of the same data, seen in the same way; see `open_session`.
+        labels : bool
+            Whether to take the labels, too; else they hold what was saved already.
+        """
+        saved.restore(self._work, labels=labels)
+        self.origin = saved.origin
+
+    def save(self, path: str | PathLike[str], *, labels: Keep = "copy") -> None:
+        """Save all of it but the stack, so that `load` can go on.
+
+        Where there is a session file already, what differs is written to it; whatever
+        happens meanwhile, either all of it is there or what was there before.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            By custom its name ends in ``.sam2``.
+        labels : {"copy", "reference"}
+            Whether the labels go into the file, or, where they are a memmap or in a zarr
+            folder, only where they are.
+
+        Raises
+        ------
+        SessionFileError
+            If it cannot be written, or there is a file of another kind.
+        ValueError
+            If the labels cannot be referred to.
+        """
+        for _ in self.saving(path, labels=labels):
+            pass
+
+    def saving(
+        self, path: str | PathLike[str], *, labels: Keep = "copy"
+    ) -> Generator[bool, None, None]:
+        """Do as `save`, one plane of the labels a step; nothing is saved before the last."""
+        place = refer_to(self.labels, Path(path)) if labels == "reference" else None
+        return save_steps(Path(path), self._work, self.about(), labels=place)
+
+    def about(self) -> dict[str, Any]:
+        """Give model, settings and origin of the data, as they are saved."""
+        return {
+            "model": record_model(self._asked, self.model),
+            "settings": record_settings(self.settings),
+            "origin": asdict(self.origin),
+        }

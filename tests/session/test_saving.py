@@ -1,0 +1,287 @@
+"""A session that was saved and loaded is what it was."""
+
+from __future__ import annotations
+
+import sqlite3
+
+import numpy as np
+import pytest
+import zarr
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from session_steps import disc, prompted, run
+
+from napari_sam2 import (
+    BoxPrompt,
+    MaskPrompt,
+    PointPrompt,
+    Session,
+    Settings,
+    TrackerOptions,
+    View,
+)
+
+FULL = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "cells.sam2"
+
+
+@pytest.fixture
+def followed(session):
+    """Two objects in all frames, one of them locked on two."""
+    first, _ = prompted(session)
+    session.add_mask(first, 3, disc(36, 40, shape=(96, 128)))
+    session.add_points(2, 7, [[60, 70], [1.25, 2.5]], [True, False])
+    run(session, "both")
+    session.lock(first, [2, 5])
+    return session
+
+
+def reload(session, path, **options):
+    session.save(path)
+    return Session.load(path, session.source.data, session.model, **options)
+
+
+def test_objects_prompts_locks_and_quality_are_the_same(followed, path):
+    loaded = reload(followed, path)
+
+    assert loaded.objects == followed.objects
+    assert loaded.quality.rows().tobytes() == followed.quality.rows().tobytes()
+    assert list(loaded.objects) == list(followed.objects)
+
+
+def test_labels_are_the_same_bit_for_bit_and_of_the_same_type(blobs, tiny_model, path):
+    labels = np.zeros(blobs[0].shape, np.int32)
+    labels[3, 5:9, 7:20] = 70_000
+    session = Session(blobs[0], tiny_model, labels=labels)
+    prompted(session)
+    run(session)
+
+    loaded = reload(session, path)
+
+    assert loaded.labels.dtype == np.int32
+    np.testing.assert_array_equal(loaded.labels, session.labels)
+
+
+def test_following_goes_on_as_it_would_have(followed, path):
+    loaded = reload(followed, path)
+    followed.release()  # prompts are answered anew in both
+
+    for session in (followed, loaded):
+        session.add_points(2, 2, [[58, 80]])
+        for _ in session.correct(2, 2):
+            pass
+
+    np.testing.assert_array_equal(loaded.labels, followed.labels)
+    assert loaded.quality.rows().tobytes() == followed.quality.rows().tobytes()
+
+
+def test_interrupted_run_goes_on_from_the_file(session, path):
+    prompted(session)
+    steps = session.propagate()
+    for _ in range(4):
+        next(steps)
+    loaded = reload(session, path)
+    session.release()
+
+    run(session, start=3)
+    run(loaded, start=3)
+
+    np.testing.assert_array_equal(loaded.labels, session.labels)
+
+
+def test_divided_objects_keep_parents_and_ends(session, path):
+    parent = session.add_object("mother")
+    session.add_points(parent, 0, [[30, 40]])
+    halves = [disc(40, 30, shape=(96, 128)), disc(40, 60, shape=(96, 128))]
+    daughters = session.divide(parent, 4, halves)
+
+    loaded = reload(session, path)
+
+    assert [loaded.objects[i].parent for i in daughters] == [parent, parent]
+    assert loaded.objects[parent].end == 4
+    with pytest.raises(ValueError, match="divided on frame 4"):
+        loaded.add_points(parent, 5, [[30, 40]])
+
+
+def test_numbers_are_not_used_again(session, path):
+    prompted(session)
+    session.remove_object(2)
+
+    assert reload(session, path).add_object() == 3
+
+
+def test_view_and_held_positions_are_kept(tiny_model, blobs, path):
+    stack = np.stack([blobs[0]] * 3, axis=1).astype(">u2")
+    view = View(axis=0, held={1: 2}, contrast_limits=(3, 190), gamma=0.7, inverted=True)
+    session = Session(stack, tiny_model, view=view)
+    session.add_points(session.add_object(), 0, [[30, 40]])
+    run(session)
+
+    loaded = reload(session, path)
+
+    assert (loaded.source.axis, loaded.source.held) == (0, {1: 2})
+    np.testing.assert_array_equal(loaded.source.read(4), session.source.read(4))
+    np.testing.assert_array_equal(loaded.labels, session.labels)
+    assert not loaded.labels[:, 0].any()
+
+
+@pytest.mark.parametrize("channels", [None, (1, 0)])
+def test_colours_and_channels_are_kept(tiny_model, blobs, path, channels):
+    if channels is None:
+        stack, view = np.repeat(blobs[0][..., None], 3, axis=-1), None
+    else:
+        stack = np.stack([blobs[0], 255 - blobs[0]], axis=1)
+        view = View(channel_axis=1, channels=channels)
+    session = Session(stack, tiny_model, view=view)
+
+    loaded = reload(session, path)
+
+    np.testing.assert_array_equal(loaded.source.read(2), session.source.read(2))
+
+
+def test_limits_that_were_sampled_are_not_sampled_again(session, path, blobs):
+    limits = session.source.limits
+    session.save(path)
+    other = blobs[0].copy()
+    other[1] = 255  # not one of the frames that the stack is known by
+
+    assert Session.load(path, other, session.model).source.limits == limits
+
+
+def test_model_and_settings_are_those_of_the_session(blobs, tiny_files, path):
+    config, weights = tiny_files
+    options = TrackerOptions(field="frame", max_objects=3, feature_folder=path.parent / "kept")
+    chosen = Settings(checkpoint=weights, precision="bfloat16", device="cpu", tracker=options)
+    Session(blobs[0], config, settings=chosen).save(path)
+
+    loaded = Session.load(path, blobs[0])
+
+    assert loaded.settings.tracker == options
+    assert (loaded.settings.checkpoint, loaded.settings.precision) == (weights, "bfloat16")
+    assert loaded.model.config.name == load_name(config)
+
+
+def load_name(config):
+    from napari_sam2 import load_config
+
+    return load_config(config).name
+
+
+def test_model_without_a_name_is_asked_for(session, path, blobs):
+    session.save(path)
+
+    with pytest.raises(ValueError, match="Give the model itself"):
+        Session.load(path, blobs[0])
+
+
+def test_saving_again_writes_what_changed_only(followed, path):
+    followed.save(path)
+    before = digests(path)
+    followed.labels[6, :4, :4] = 9
+    followed.objects[1].name = "renamed"
+
+    followed.save(path)
+
+    changed = {name for name, digest in digests(path).items() if before.get(name) != digest}
+    assert changed == {("object", "1"), ("labels", "6"), ("about", "saved")} - unchanged_time(
+        before, path
+    )
+    loaded = Session.load(path, followed.source.data, followed.model)
+    assert loaded.objects[1].name == "renamed"
+    np.testing.assert_array_equal(loaded.labels, followed.labels)
+
+
+def digests(path):
+    with sqlite3.connect(path) as file:
+        rows = file.execute("SELECT kind, key, digest FROM records").fetchall()
+    file.close()
+    return {(kind, key): digest for kind, key, digest in rows}
+
+
+def unchanged_time(before, path):
+    """Saved within the same second, the time is the same."""
+    name = ("about", "saved")
+    return {name} if before[name] == digests(path)[name] else set()
+
+
+def test_what_was_removed_is_gone_from_the_file(followed, path):
+    followed.save(path)
+    followed.remove_object(2)
+
+    loaded = reload(followed, path)
+
+    assert list(loaded.objects) == [1]
+    assert set(np.unique(loaded.labels)) == {0, 1}
+    assert set(loaded.quality.rows()["object"]) == {1}
+
+
+def test_labels_elsewhere_are_copied_unless_referred_to(blobs, tiny_model, tmp_path, path):
+    labels = zarr.create_array(tmp_path / "labels.zarr", shape=blobs[0].shape, dtype=np.uint16)
+    session = Session(blobs[0], tiny_model, labels=labels)
+    prompted(session)
+    run(session)
+    session.save(path)
+    expected = labels[:]
+    labels[:] = 0
+
+    loaded = Session.load(path, blobs[0], tiny_model)
+
+    np.testing.assert_array_equal(loaded.labels, expected)
+
+
+@pytest.mark.parametrize("kind", ["zarr", "memmap"])
+def test_labels_that_are_referred_to_move_with_the_file(blobs, tiny_model, tmp_path, kind):
+    here = tmp_path / "here"
+    here.mkdir()
+    shape = blobs[0].shape
+    if kind == "zarr":
+        labels = zarr.create_array(here / "labels.zarr", shape=shape, dtype=np.uint16)
+    else:
+        labels = np.memmap(here / "labels.bin", np.uint16, "w+", shape=shape)
+    session = Session(blobs[0], tiny_model, labels=labels)
+    prompted(session)
+    run(session)
+    session.save(here / "cells.sam2", labels="reference")
+    expected = np.array(labels[:])
+    here.rename(tmp_path / "there")
+
+    loaded = Session.load(tmp_path / "there" / "cells.sam2", blobs[0], tiny_model)
+
+    np.testing.assert_array_equal(loaded.labels[:], expected)
+    assert not isinstance(loaded.labels, np.ndarray) or isinstance(loaded.labels, np.memmap)
+    assert loaded.add_object() == 3
+
+
+def test_labels_can_be_put_into_an_array_of_ones_own(followed, path, blobs):
+    labels = np.full(blobs[0].shape, 5, np.uint16)
+
+    loaded = reload(followed, path, labels=labels)
+
+    assert loaded.labels is labels
+    np.testing.assert_array_equal(labels, followed.labels)
+
+
+positions = st.floats(-0.5, 60, allow_nan=False)
+points = st.builds(PointPrompt, st.just(1), positions, positions, st.booleans())
+boxes = st.builds(
+    BoxPrompt, st.just(1), st.floats(0, 20), st.floats(0, 20), st.floats(21, 60), st.floats(21, 60)
+)
+masks = st.integers(0, 2**32).map(
+    lambda seed: MaskPrompt(1, np.random.default_rng(seed).random((96, 128)) > 0.999)
+)
+
+
+@settings(max_examples=25, **FULL)
+@given(st.one_of(st.lists(st.one_of(points, boxes), min_size=1, max_size=5), st.tuples(masks)))
+def test_prompts_of_all_kinds_come_back_bit_for_bit(session, tmp_path_factory, prompts):
+    path = tmp_path_factory.mktemp("any") / "any.sam2"
+    session._work.objects.clear()
+    session.set_prompts(session.add_object(), 1, prompts)
+    session.save(path)
+    (loaded,) = Session.load(path, session.source.data, session.model).objects.values()
+
+    assert loaded.prompts == {1: tuple(prompts)}

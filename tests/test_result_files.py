@@ -1,0 +1,107 @@
+"""Results as files for other programs."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tifffile
+import zarr
+from PIL import Image
+
+from napari_sam2.result_files import Axes, name_axes, write_animation, write_labels
+from napari_sam2.session import Session
+
+UNITS = ("second", "micrometer", "micrometer")
+
+
+@pytest.fixture
+def labels():
+    return np.random.default_rng(0).integers(0, 300, (5, 40, 50)).astype(np.uint16)
+
+
+@pytest.fixture
+def axes():
+    return Axes("TYX", (30.0, 0.5, 0.25), UNITS)
+
+
+@pytest.mark.parametrize(
+    ("called", "names"),
+    [
+        (("-3", "-2", "-1"), "TYX"),
+        (("z", "y", "x"), "ZYX"),
+        (("time", "z", "y", "x"), "TZYX"),
+        (("-4", "-3", "-2", "-1"), "TZYX"),
+        (("z", "t", "y", "x"), "TZYX"),  # OME has one order
+    ],
+)
+def test_axes_are_named_as_the_viewer_does_where_ome_knows_them(called, names):
+    n = len(called)
+    assert name_axes(called, [1] * n, ["pixel"] * n) == Axes(names, (1.0,) * n, ("",) * n)
+
+
+def test_too_many_axes():
+    with pytest.raises(ValueError, match="2 to 5 axes"):
+        name_axes(["-6"] * 6, [1] * 6, ["pixel"] * 6)
+
+
+def test_tiff_has_pixels_axes_and_sizes(labels, axes, tmp_path):
+    steps = list(write_labels(tmp_path / "out.ome.tif", labels, axes))
+
+    assert steps == [5] * 5
+    with tifffile.TiffFile(tmp_path / "out.ome.tif") as file:
+        assert file.is_ome
+        assert file.series[0].axes == "TYX"
+        np.testing.assert_array_equal(file.asarray(), labels)
+        about = tifffile.xml2dict(file.ome_metadata)["OME"]["Image"]["Pixels"]
+    assert (about["PhysicalSizeX"], about["PhysicalSizeXUnit"]) == (0.25, "µm")
+    assert (about["PhysicalSizeY"], about["TimeIncrement"]) == (0.5, 30)
+    assert (tmp_path / "out.ome.tif").stat().st_size < labels.nbytes
+
+
+def test_tiff_of_a_single_image(labels, tmp_path):
+    list(write_labels(tmp_path / "out.tif", labels[0], Axes("YX", (1, 1), ("", ""))))
+
+    np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), labels[0])
+
+
+def test_zarr_has_pixels_axes_and_sizes(labels, axes, tmp_path):
+    list(write_labels(tmp_path / "out.zarr", labels, axes))
+
+    group = zarr.open_group(tmp_path / "out.zarr", mode="r")
+    np.testing.assert_array_equal(group["0"][:], labels)
+    (scales,) = group.attrs["ome"]["multiscales"]
+    assert scales["axes"][0] == {"name": "t", "type": "time", "unit": "second"}
+    assert scales["datasets"][0]["coordinateTransformations"][0]["scale"] == [30, 0.5, 0.25]
+
+
+@pytest.mark.parametrize("name", ["out.tif", "out.zarr"])
+def test_what_is_given_up_leaves_nothing(labels, axes, tmp_path, name):
+    steps = write_labels(tmp_path / name, labels, axes)
+    next(steps)
+    steps.close()
+
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_folders_are_not_overwritten(labels, axes, tmp_path):
+    (tmp_path / "out.zarr").mkdir()
+
+    with pytest.raises(ValueError, match="There is a folder"):
+        list(write_labels(tmp_path / "out.zarr", labels, axes))
+
+
+@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
+def test_animation_shows_every_frame(blobs, tiny_model, tmp_path, name):
+    session = Session(blobs[0], tiny_model, labels=blobs[1].copy())
+
+    steps = list(write_animation(tmp_path / name, session))
+
+    assert steps == [8] * 8
+    if name.endswith("gif"):
+        with Image.open(tmp_path / name) as film:
+            assert (film.n_frames, film.size) == (8, (128, 96))
+    else:
+        import av
+
+        with av.open(str(tmp_path / name)) as film:
+            assert len(list(film.decode(video=0))) == 8
