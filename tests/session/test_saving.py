@@ -182,7 +182,7 @@ def test_saving_again_writes_what_changed_only(followed, path):
     followed.save(path)
     before = digests(path)
     followed.labels[6, :4, :4] = 9
-    followed.objects[1].name = "renamed"
+    followed.rename_object(1, "renamed")
 
     followed.save(path)
 
@@ -279,7 +279,8 @@ masks = st.integers(0, 2**32).map(
 @given(st.one_of(st.lists(st.one_of(points, boxes), min_size=1, max_size=5), st.tuples(masks)))
 def test_prompts_of_all_kinds_come_back_bit_for_bit(session, tmp_path_factory, prompts):
     path = tmp_path_factory.mktemp("any") / "any.sam2"
-    session._work.objects.clear()
+    for object_id in list(session.objects):
+        session.remove_object(object_id)
     session.set_prompts(session.add_object(), 1, prompts)
     session.save(path)
     (loaded,) = Session.load(path, session.source.data, session.model).objects.values()

@@ -9,7 +9,7 @@ import dask.array as da  # which napari brings
 import numpy as np
 from napari.layers import Image
 
-from napari_sam2._controls.bench import Task
+from napari_sam2._controls.tasks import Task
 from napari_sam2._layers import Channels, go_to
 
 if TYPE_CHECKING:

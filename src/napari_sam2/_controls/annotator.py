@@ -11,7 +11,7 @@ from qtpy.QtCore import QObject, QTimer
 from napari_sam2._controls.adoption import Parts, show_session
 from napari_sam2._controls.autosaver import Autosaver
 from napari_sam2._controls.before import Before
-from napari_sam2._controls.bench import Bench, Refused, Task
+from napari_sam2._controls.bench import Bench
 from napari_sam2._controls.choosing import Choosing
 from napari_sam2._controls.drawing import leave_out_strays
 from napari_sam2._controls.files import Files
@@ -26,6 +26,7 @@ from napari_sam2._controls.prompt_layers import PromptLayers
 from napari_sam2._controls.results import Results
 from napari_sam2._controls.reviewer import Reviewer
 from napari_sam2._controls.status import explain
+from napari_sam2._controls.tasks import Refused, Task
 from napari_sam2._controls.timeline import Timeline
 from napari_sam2._controls.tools import Tools
 from napari_sam2._reading import read_prompts
@@ -34,8 +35,8 @@ from napari_sam2._worker import Call, Job, Queue
 if TYPE_CHECKING:
     from napari.components import ViewerModel
 
-    from napari_sam2._controls.bench import Written
     from napari_sam2._controls.panels import Panels
+    from napari_sam2._controls.tasks import Written
     from napari_sam2._layers import Stack
     from napari_sam2.prompts import Candidates
     from napari_sam2.session import Session

@@ -7,106 +7,34 @@ from __future__ import annotations
 
 from collections import deque
 from contextlib import contextmanager
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import replace
 from functools import partial
-from itertools import count
 from threading import Event
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-import numpy as np
-
+from napari_sam2._controls.synchronising import Made, find_refused, synchronise, try_segmenting
+from napari_sam2._controls.tasks import Begun, Refused, Task, Written
 from napari_sam2._worker import Turns
 from napari_sam2.predictors.frames import FrameSource
-from napari_sam2.predictors.objects import order_prompts
 from napari_sam2.predictors.transforms import as_seen
 from napari_sam2.predictors.windows import Window
-from napari_sam2.prompts import Candidates, FrameMasks, MaskPrompt, PointPrompt
-from napari_sam2.session import Overlap, Session, Settings, Step
+from napari_sam2.session import Overlap, Session, Step
 from napari_sam2.session_file import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Callable, Generator, Iterator, Sequence
 
+    import numpy as np
     from napari.layers import Image
 
+    from napari_sam2._controls.tasks import Route
     from napari_sam2._layers import Stack
     from napari_sam2.model.sam2 import SAM2
     from napari_sam2.predictors.frames import Region
-    from napari_sam2.prompts import Prompt
-
-Direction = Literal["forward", "backward", "both"]
+    from napari_sam2.prompts import Candidates, FrameMasks
 
 T = TypeVar("T")
-
-_serials = count()
-
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Task:
-    """All that a worker has to know of layers and controls, read at once."""
-
-    stack: Stack
-    model: str | SAM2
-    names: Mapping[int, str]  #: of all objects
-    prompts: Mapping[int, Mapping[int, tuple[Prompt, ...]]]  #: by object, then by frame
-    frame: int  #: where the viewer is
-    object_id: int  #: the current object
-    settings: Settings = field(default_factory=Settings)  #: of which device and precision count
-    serial: int = field(default_factory=lambda: next(_serials))  #: later ones have larger ones
-
-    def same_session(self, other: Task) -> bool:
-        """Whether one session does for both."""
-        ours, theirs = self.settings, other.settings
-        return (
-            self.model == other.model
-            and (ours.device, ours.precision) == (theirs.device, theirs.precision)
-            and self.stack.same_pixels(other.stack)
-        )
-
-
-@dataclass(frozen=True)
-class Route:
-    """Where to follow objects."""
-
-    direction: Direction
-    start: int
-    stop: int
-    objects: tuple[int, ...] | None  #: None for all
-
-
-@dataclass(frozen=True)
-class Refused:
-    """An object whose prompts on a frame make no sense; others go on."""
-
-    object_id: int
-    frame: int
-    why: str
-
-
-@dataclass(frozen=True, eq=False)
-class Begun:
-    """The first step of following objects."""
-
-    labels: Any  #: where results are written
-    total: int  #: how many frames will be visited
-    refused: tuple[Refused, ...] = ()  #: objects that are not followed
-
-
-@dataclass(frozen=True, eq=False)
-class Written:
-    """The labels were changed."""
-
-    labels: Any
-
-
-@dataclass(frozen=True, eq=False)
-class _Made:
-    """A session, and the task it was made for."""
-
-    task: Task
-    session: Session
-    unanswered: set[tuple[int, int]] = field(default_factory=set)  #: (object, frame) to preview
 
 
 class Bench:
@@ -122,7 +50,7 @@ class Bench:
         # may write the labels that they share.
         self._turns = Turns()
         self._urgent = Event()  #: whether there is work that somebody waits for
-        self._made: dict[Image, _Made] = {}
+        self._made: dict[Image, Made] = {}
         self._loaded: tuple[str | SAM2, SAM2] | None = None  #: by what was asked for
         self._serial = -1
         self.overlap = Overlap.KEEP  #: of sessions to come
@@ -172,7 +100,7 @@ class Bench:
         """Go on with a session that was made elsewhere; the task says how layers show it."""
         image = task.stack.image
         self.changes += 1
-        self._made[image] = _Made(task, session)
+        self._made[image] = Made(task, session)
         session.watch_steps(partial(self._tell_step, image))
         self._labels[image] = session.labels
         self._loaded = (session.model, session.model)
@@ -200,7 +128,7 @@ class Bench:
                 known = made.session.objects.get(object_id)
                 if not self._holds(made) or known is None or frame not in known.prompts:
                     continue
-                step = _segment(made.session, object_id, frame)
+                step = try_segmenting(made.session, object_id, frame)
             yield step
 
     def read(self, stack: Stack, frame: int, region: Region) -> Generator[np.ndarray, None, None]:
@@ -261,7 +189,7 @@ class Bench:
             session, span = made.session, (route.direction, route.start, route.stop)
             chosen = session.objects if route.objects is None else route.objects
             wanted = [i for i in chosen if i in session.objects]
-            refused = tuple(_refusals(session, wanted))
+            refused = tuple(find_refused(session, wanted))
             objects = tuple(i for i in wanted if i not in {one.object_id for one in refused})
             if refused and not any(session.objects[i].prompts for i in objects):
                 raise ValueError(refused[0].why)
@@ -282,7 +210,7 @@ class Bench:
         yield from self._stepped(made, steps)
 
     def _stepped(
-        self, made: _Made, steps: Iterator[FrameMasks]
+        self, made: Made, steps: Iterator[FrameMasks]
     ) -> Generator[FrameMasks, None, None]:
         """Give steps while their session is the image's."""
         while True:
@@ -381,10 +309,10 @@ class Bench:
         with self._turns.take():
             yield
 
-    def _holds(self, made: _Made) -> bool:
+    def _holds(self, made: Made) -> bool:
         return self._made.get(made.task.stack.image) is made
 
-    def _synchronised(self, task: Task) -> _Made:
+    def _synchronised(self, task: Task) -> Made:
         """Give a session that agrees with the task, unless a later task was there before."""
         made = self._made.get(task.stack.image)
         is_late = task.serial <= self._serial
@@ -397,9 +325,7 @@ class Bench:
         self._remove_unlisted(made.session, task)
         # What is drawn and listed is the dock's to undo.
         with made.session.apart_from_history():
-            _synchronise_objects(made.session, task)
-            for object_id, frame in list(_frames(made.session, task)):
-                _synchronise_prompts(made, task, object_id, frame)
+            synchronise(made, task)
         return made
 
     def _tell_step(self, image: Image, step: Step) -> None:
@@ -413,15 +339,15 @@ class Bench:
                 session.remove_object(object_id)
         self._unlisted = 0
 
-    def _make(self, task: Task, earlier: _Made | None) -> _Made:
+    def _make(self, task: Task, earlier: Made | None) -> Made:
         session = self._new_session(task, earlier)
         if earlier is not None and task.stack.same_place(earlier.task.stack):
             session.take_over(earlier.session)
         session.watch_steps(partial(self._tell_step, task.stack.image))
         prompted = {(i, f) for i, known in session.objects.items() for f in known.prompts}
-        return _Made(task, session, prompted)
+        return Made(task, session, prompted)
 
-    def _new_session(self, task: Task, earlier: _Made | None) -> Session:
+    def _new_session(self, task: Task, earlier: Made | None) -> Session:
         stack, model = task.stack, task.model
         labels = self._labels.get(stack.image)
         if labels is not None and labels.shape != stack.label_shape:
@@ -455,73 +381,5 @@ def _named(image: Image, session: Session) -> Session:
     return session
 
 
-def _segment(session: Session, object_id: int, frame: int) -> Candidates | Refused:
-    try:
-        return session.segment(object_id, frame)
-    except ValueError as error:
-        return Refused(object_id, frame, str(error))
-
-
-def _refusals(session: Session, object_ids: Iterable[int]) -> Iterator[Refused]:
-    """Find the objects that could not be followed for what their prompts say."""
-    for object_id in object_ids:
-        for frame, prompts in session.objects[object_id].prompts.items():
-            try:
-                order_prompts(prompts, corrects=False)
-            except ValueError:  # but on a tracked frame they may correct what is there
-                if isinstance(refused := _segment(session, object_id, frame), Refused):
-                    yield refused
-                    break
-
-
 def ignore_step(image: Image, step: Step, unlisted: int) -> None:
     """Tell nobody."""
-
-
-def _synchronise_objects(session: Session, task: Task) -> None:
-    for object_id in session.objects.keys() - task.names.keys():
-        session.remove_object(object_id)
-    for object_id, name in task.names.items():
-        if object_id not in session.objects:
-            session.add_object(name, object_id)
-        session.rename_object(object_id, name)
-
-
-def _synchronise_prompts(made: _Made, task: Task, object_id: int, frame: int) -> None:
-    known = made.session.prompts(object_id, frame)
-    wanted = task.prompts.get(object_id, {}).get(frame, ())
-    # No shape says that an object is not on a frame; what a script said so stays.
-    unseen = not wanted and all(isinstance(p, MaskPrompt) and not p.part.size for p in known)
-    if not unseen and not _alike(known, wanted):
-        made.session.set_prompts(object_id, frame, wanted)
-        (made.unanswered.add if wanted else made.unanswered.discard)((object_id, frame))
-
-
-def _alike(some: Sequence[Prompt], others: Sequence[Prompt]) -> bool:
-    """Compare prompts of an object on a frame, as they come from a script and from layers.
-
-    Layers are read one after the other, and positions go through their transforms.
-    """
-    pairs = zip(_by_kind(some), _by_kind(others), strict=False)
-    return len(some) == len(others) and all(_same(one, other) for one, other in pairs)
-
-
-def _by_kind(prompts: Sequence[Prompt]) -> list[Prompt]:
-    return sorted(prompts, key=lambda prompt: type(prompt).__name__)
-
-
-def _same(one: Prompt, other: Prompt) -> bool:
-    if isinstance(one, MaskPrompt) or type(one) is not type(other):
-        return one == other
-    if isinstance(one, PointPrompt) and isinstance(other, PointPrompt):
-        if one.candidate != other.candidate:
-            return False
-        one, other = replace(one, candidate=0), replace(other, candidate=0)
-    return np.allclose(astuple(one), astuple(other), rtol=0, atol=1e-6)
-
-
-def _frames(session: Session, task: Task) -> Iterator[tuple[int, int]]:
-    """Give every object and frame that has prompts, or had."""
-    for object_id, known in session.objects.items():
-        for frame in sorted(known.prompts.keys() | task.prompts.get(object_id, {}).keys()):
-            yield object_id, frame

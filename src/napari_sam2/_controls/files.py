@@ -25,8 +25,9 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sam2._controls.autosaver import Autosaver
-    from napari_sam2._controls.bench import Bench, Task
+    from napari_sam2._controls.bench import Bench
     from napari_sam2._controls.panels import Panels
+    from napari_sam2._controls.tasks import Task
     from napari_sam2.autosave import Unsaved
     from napari_sam2.session import Session
     from napari_sam2.tracks import Tracks

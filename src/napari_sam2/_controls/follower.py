@@ -5,8 +5,8 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2._controls.bench import Begun
 from napari_sam2._controls.keys import Keys
+from napari_sam2._controls.tasks import Begun
 from napari_sam2._worker import Call, Job
 
 if TYPE_CHECKING:
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
     from napari.layers import Image
 
-    from napari_sam2._controls.bench import Bench, Task
+    from napari_sam2._controls.bench import Bench
     from napari_sam2._controls.panels import Panels
     from napari_sam2._controls.results import Results
+    from napari_sam2._controls.tasks import Task
     from napari_sam2.prompts import FrameMasks
 
 

@@ -21,9 +21,10 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
-    from napari_sam2._controls.bench import Bench, Task
+    from napari_sam2._controls.bench import Bench
     from napari_sam2._controls.follower import Follower
     from napari_sam2._controls.panels import Panels
+    from napari_sam2._controls.tasks import Task
     from napari_sam2._layers import Stack
     from napari_sam2.session import Session
 

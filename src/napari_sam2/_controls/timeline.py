@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from napari_sam2._controls.adoption import Parts
-    from napari_sam2._controls.bench import Bench, Task, Written
+    from napari_sam2._controls.bench import Bench
     from napari_sam2._controls.follower import Follower
+    from napari_sam2._controls.tasks import Task, Written
     from napari_sam2._worker import Queue
     from napari_sam2.session import Step
 

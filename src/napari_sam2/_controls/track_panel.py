@@ -16,11 +16,11 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2._controls.bench import Route
 from napari_sam2._controls.forms import Form
+from napari_sam2._controls.tasks import Route
 
 if TYPE_CHECKING:
-    from napari_sam2._controls.bench import Direction
+    from napari_sam2._controls.tasks import Direction
 
 
 class TrackPanel(QWidget):
