@@ -15,6 +15,7 @@ from napari.components import ViewerModel
 from qtpy.QtCore import QThreadPool
 
 from napari_sam2._controls import autosaver
+from napari_sam2._controls.object_model import Column
 from napari_sam2._widget import AnnotateWidget
 from napari_sam2.autosave import Autosave, autosave_folder, find_unsaved
 from napari_sam2.session import Session
@@ -104,7 +105,8 @@ def test_prompts_are_saved_without_live_preview_and_gone_when_removed(
     qtbot.waitUntil(lambda: any(autosave_folder().glob("*.sam2")), timeout=WAIT)
     points.selected_data = {1}
     points.remove_selected()
-    dock.panels.objects.list.item(0).setText("by another name")
+    model = dock.panels.objects.model
+    model.setData(model.index(0, Column.NAME), "by another name")
     qtbot.wait(600)
     shut(dock)
 

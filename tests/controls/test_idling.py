@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from napari.layers import Shapes
 
-from napari_sam2 import Session
+from napari_sam2 import PointPrompt, Session
 from napari_sam2.predictors.features import FeatureCache
 
 WAIT = 10_000  #: ms, for what a worker does
@@ -16,17 +16,17 @@ WAIT = 10_000  #: ms, for what a worker does
 
 @pytest.fixture
 def encoded(monkeypatch):
-    """The frames that were encoded, in this order."""
-    frames = []
+    """Frames and windows that were encoded, in this order."""
+    encoded = []
     get = FeatureCache.__getitem__
 
     def noting(self, key):
         if key not in self._kept:
-            frames.append(key[0])
+            encoded.append(key)
         return get(self, key)
 
     monkeypatch.setattr(FeatureCache, "__getitem__", noting)
-    return frames
+    return encoded
 
 
 def features(dock):
@@ -42,7 +42,7 @@ def test_neighbours_are_encoded_after_a_preview(dock, viewer, qtbot, hand):
     qtbot.waitUntil(lambda: {2, 3, 4} <= features(dock), timeout=WAIT)
 
 
-def test_click_on_a_neighbour_encodes_nothing(dock, viewer, qtbot, hand, encoded):
+def test_first_look_at_a_click_on_a_neighbour_encodes_nothing(dock, viewer, qtbot, hand, encoded):
     outline = hand.take_up(dock, "outline", Shapes)
     outline.add_polygons(np.array(hand.rectangle(20, 30, 40, 50)))
     qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
@@ -50,13 +50,15 @@ def test_click_on_a_neighbour_encodes_nothing(dock, viewer, qtbot, hand, encoded
     idle = dock.annotator.idle
     qtbot.waitUntil(lambda: not (idle._timer.isActive() or idle._job.is_running), timeout=WAIT)
     encoded.clear()
+    tracker = dock.annotator._bench._made[dock.panels.image.image()].session._work.tracker
     viewer.dims.set_point(0, 1)
 
-    hand.add_points(dock, [1, 30, 40])
+    hand.add_points(dock, [1, 29.5, 39.5])  # the middle of the object on the frame before
     dock.annotator.segment()
 
     qtbot.waitUntil(lambda: not dock.annotator.is_busy, timeout=WAIT)
-    assert 1 not in encoded
+    looked_at_first = tracker.windows.first([PointPrompt(1, 29.5, 39.5)])
+    assert not {(1, window) for window in looked_at_first} & set(encoded)
 
 
 def test_nothing_is_encoded_before_the_first_prompt(dock, viewer, qtbot, encoded):

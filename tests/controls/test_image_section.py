@@ -163,7 +163,7 @@ def test_picture_is_what_the_network_gets(dock, viewer, picker, qtbot, tiny_mode
     stack, size = picker.stack(), tiny_model.config.image_size
     assert "the whole frame" in picker.view.caption.text()
     assert f"{size} x {size}" in picker.view.caption.text()
-    shown = next(dock.annotator._bench.look(stack, 3, 1, size))[0]
+    shown = next(dock.annotator._bench.picture(stack, 3, 1, size))[0]
     given = FrameSource(stack.data, stack.view).read(3)
     np.testing.assert_array_equal(shown, as_seen(given, size))
 

@@ -131,7 +131,7 @@ class EverythingResults(QObject):
             self._viewer.layers.insert(self._viewer.layers.index(stack.image) + 1, self._layer)
             self._viewer.layers.selection.active = active
         elif self._layer is not None and stack.is_shown(self._viewer.dims, step.frame):
-            align(self._layer, stack.image)
+            align(self._layer, stack)
             self._layer.visible = True
             self._layer.refresh()
         self.settled.emit()
