@@ -67,8 +67,6 @@ def test_polygon_is_drawn_click_by_click_and_taken_as_the_mask(window, docked, q
     place = hand._position(window, (30, 20))
     qtbot.mouseDClick(native, Qt.MouseButton.LeftButton, pos=place)
 
-    qtbot.wait(500)
-    print("D1", window.layers[SHAPES].data, window.layers[SHAPES]._is_creating)
     qtbot.waitUntil(lambda: hand.previewed(window) == {1}, timeout=WAIT)
     (mask,) = prompts(docked)
     assert isinstance(mask, MaskPrompt)
