@@ -8,6 +8,8 @@ Uses the embedded weights unless told otherwise (``--weights``).
 from __future__ import annotations
 
 import argparse
+import os
+import tempfile
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -55,6 +57,8 @@ def main() -> None:
     arguments = parser.parse_args()
     arguments.folder.mkdir(parents=True, exist_ok=True)
     torch.set_num_threads(1)
+    # Neither offer the user's unsaved work, nor leave any.
+    os.environ["NAPARI_SAM2_AUTOSAVE"] = tempfile.mkdtemp()
     get_settings().appearance.theme = arguments.theme
     viewer = napari.Viewer(show=True, show_welcome_screen=False)
     viewer.window.resize(*WINDOW)

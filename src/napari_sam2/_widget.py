@@ -120,10 +120,10 @@ class AnnotateWidget(QWidget):
 
     def _lay_out(self) -> None:
         panels, self.sections = self.panels, Sections()
-        # As the hand goes; what begins folded unfolds when there is something in it.
+        # As the hand goes. What begins folded is right to begin with, or has nothing in it yet.
         for title, parts, is_open in (
             ("Image", (panels.image,), True),
-            ("Model", (panels.model,), True),
+            ("Model", (panels.model,), False),
             ("Prompts", (panels.prompts,), True),
             ("Objects", (panels.objects, panels.overlap), True),
             ("Track", (panels.track,), True),

@@ -59,12 +59,12 @@ def test_scribble_is_one_shape_that_can_be_cleared(window, docked, qtbot, hand):
 def test_polygon_is_drawn_click_by_click_and_taken_as_the_mask(window, docked, qtbot, hand):
     docked.panels.prompts.tools["polygon"].click()
     native = window.window._qt_viewer.canvas.native
-    # The last one follows the cursor, and is dropped by napari when the polygon is closed.
-    for corner in ((8, 12), (8, 28), (22, 28), (22, 12), (30, 20)):
+    # napari drops the corner that follows the cursor: the last one is on the way back to the first.
+    for corner in ((8, 12), (8, 28), (22, 28), (22, 12), (15, 12)):
         hand.click(window, corner)
         qtbot.wait(600)  # or two would be a double click
     assert hand.previewed(window) == set()  # not before it is closed
-    place = hand._position(window, (30, 20))
+    place = hand._position(window, (15, 12))
     qtbot.mouseDClick(native, Qt.MouseButton.LeftButton, pos=place)
 
     qtbot.waitUntil(lambda: hand.previewed(window) == {1}, timeout=WAIT)

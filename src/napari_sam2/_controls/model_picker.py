@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import torch
 from qtpy.QtCore import Qt, Signal
-from qtpy.QtWidgets import QComboBox, QFileDialog, QHBoxLayout, QWidget
+from qtpy.QtWidgets import QComboBox, QFileDialog, QWidget
 
 from napari_sam2._controls.download_bar import DownloadBar, size_text
 from napari_sam2._controls.forms import Form
@@ -79,14 +79,11 @@ class ModelPicker(QWidget):
         self.precisions.setToolTip(
             "How precisely: halves are faster on a GPU, float32 is exact everywhere"
         )
-        where = QHBoxLayout()
-        where.setContentsMargins(0, 0, 0, 0)
-        where.addWidget(self.devices, 1)
-        where.addWidget(self.precisions, 1)
         form = Form(self)
         form.add("Model", self.names)
         form.addRow(self.download)
-        form.add("Device", where)
+        form.add("Device", self.devices)
+        form.add("Precision", self.precisions)
         for name in sorted(config_names(), key=lambda name: (name != EMBEDDED_MODEL, name)):
             self._offer(name)
         self.names.addItem(FROM_FILE, None)
@@ -188,7 +185,7 @@ class ModelPicker(QWidget):
         for device, text in DEVICES.items():
             if here.get(device, True):
                 self.devices.addItem(text, device)
-        self.precisions.addItem("safe precision", None)
+        self.precisions.addItem("safe for the device", None)
         for precision in PRECISIONS:
             self.precisions.addItem(precision, precision)
 
