@@ -41,6 +41,7 @@ class EverythingWidget(QWidget):
         # napari gives plugins a proxy, through which a layer is a new object every time.
         self._viewer = viewer = getattr(viewer, "__wrapped__", viewer)
         self.image, self.model = ImagePicker(viewer), ModelPicker(model)
+        self.image.view.hide()  # nobody looks for it here
         self.panel, self.filter = EverythingPanel(), EverythingFilter()
         self.status = Status("steps")
         self._letters = LettersPassThrough(self)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -138,6 +138,6 @@ class Persistent(Annotations):
         """Give model, settings and origin of the data, as they are saved."""
         return {
             "model": record_model(self._asked, self.model),
-            "settings": record_settings(self.settings),
+            "settings": record_settings(replace(self.settings, overlap=self.overlap)),
             "origin": asdict(self.origin),
         }

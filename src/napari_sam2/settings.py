@@ -14,6 +14,7 @@ from napari_sam2.predictors.segmenter import TrackerOptions
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from napari_sam2.model.config import SAM2Config
     from napari_sam2.predictors import SAM2
 
 
@@ -99,4 +100,10 @@ def find_model(record: Mapping[str, Any]) -> str:
 
 def _config_of(model: SAM2) -> str | None:
     """Find the config that a loaded model was made by."""
-    return next((one for one in config_names() if load_config(one) == model.config), None)
+    own = _shape_of(model.config)
+    return next((one for one in config_names() if _shape_of(load_config(one)) == own), None)
+
+
+def _shape_of(config: SAM2Config) -> dict[str, Any]:
+    """Give all of a config but its image size, which settings change."""
+    return {name: value for name, value in asdict(config).items() if name != "image_size"}

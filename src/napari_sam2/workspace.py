@@ -216,6 +216,7 @@ class Workspace:
             self._ledger.rule = earlier.overlap
             self._ledger.claims.take_over(earlier._ledger.claims)
             self.quality.take_over(earlier.quality)
+            self.labels.earlier = earlier.labels.earlier
             self.numbers.highest = max(self.numbers.highest, earlier.numbers.highest)
             self._numbered |= earlier._numbered
         with earlier.lock, self.lock:

@@ -286,3 +286,19 @@ def test_prompts_of_all_kinds_come_back_bit_for_bit(session, tmp_path_factory, p
     (loaded,) = Session.load(path, session.source.data, session.model).objects.values()
 
     assert loaded.prompts == {1: tuple(prompts)}
+
+
+def test_overlap_rule_is_saved_as_it_was_chosen(followed, path):
+    followed.set_overlap("highest")
+
+    assert reload(followed, path).overlap == "highest"
+
+
+def test_model_of_a_session_at_another_image_size_is_found_again(blobs, path):
+    session = Session(blobs[0], settings=Settings(image_size=256))
+    other = Session(blobs[0], session.model, settings=session.settings)  # as a dock goes on
+    other.save(path)
+
+    loaded = Session.load(path, blobs[0])
+
+    assert loaded.model.config.image_size == 256

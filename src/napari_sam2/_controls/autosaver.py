@@ -73,6 +73,7 @@ class Autosaver(QObject):
 
         def work() -> None:
             with self._bench.session_of(image):
+                self._save_left()
                 if earlier := self._files.pop(image, None):
                     earlier.close()
                 self._files[image] = Autosave(path=path)
@@ -84,18 +85,11 @@ class Autosaver(QObject):
 
         def work() -> None:
             with self._bench.session_of(image) as session:
+                self._save_left()
                 if session is not None:
                     self.note_saved(image, session)
 
         self._do(work)
-
-    def leave(self, image: Image) -> None:
-        """Let go of an image's file: another session comes; called in a worker."""
-        with self._bench.session_of(image) as session:
-            if file := self._files.pop(image, None):
-                if session is not None:
-                    file.save(session)
-                file.close()
 
     def note_saved(self, image: Image, session: Session) -> None:
         """Note that a session is in a file of the user's; by whoever has it to themselves."""
@@ -154,16 +148,21 @@ class Autosaver(QObject):
         seen, took = self._bench.changes, 0.0
         for image in self._bench.images():
             with self._bench.session_of(image) as session:
+                self._save_left()
                 if session is not None and (image in self._files or _has_content(session)):
                     began = monotonic()
                     self._file(image).save(session)
                     took += monotonic() - began
+        self._save_left()
+        self._seen, self._ended, self._took = seen, monotonic(), took
+
+    def _save_left(self) -> None:
+        """Save what is worked on no more, before anything else comes into its file."""
         while self._bench.left:
             image, session = self._bench.left.popleft()
             if image in self._files or _has_content(session):
                 self._file(image).save(session)
                 self._files.pop(image).close()
-        self._seen, self._ended, self._took = seen, monotonic(), took
 
     def _close(self) -> None:
         for image in list(self._files):
@@ -176,12 +175,13 @@ class Autosaver(QObject):
 
     def _new_labels(self, stack: Stack) -> Any:
         """Make labels on the disk where they are large; called by the bench, in its turn."""
-        shape = tuple(stack.data.shape[: stack.image.ndim])
+        shape, channels = stack.label_shape, stack.channel_axis
+        rows, columns = (i - (channels is not None and i > channels) for i in stack.seen)
         if not is_large(shape, LABEL_DTYPE):
             return None
         if earlier := self._files.pop(stack.image, None):  # of labels of another shape
             earlier.close()
-        return self._file(stack.image).new_labels(shape, LABEL_DTYPE, stack.seen)
+        return self._file(stack.image).new_labels(shape, LABEL_DTYPE, (rows, columns))
 
     def _note_painting(self, event: Any) -> None:
         labels = event.source.data

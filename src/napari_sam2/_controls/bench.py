@@ -100,6 +100,11 @@ class Bench:
         """Go on with a session that was made elsewhere; the task says how layers show it."""
         image = task.stack.image
         self.changes += 1
+        earlier = self._made.get(image)
+        if earlier is not None and earlier.session is not session:
+            self.left.append((image, earlier.session))
+        # What was read before is late: it must not take objects out of this session.
+        self._serial = max(self._serial, task.serial)
         self._made[image] = Made(task, session)
         session.watch_steps(partial(self._tell_step, image))
         self._labels[image] = session.labels
@@ -360,6 +365,7 @@ class Bench:
         if earlier is not None:  # the weights are those of the model that is chosen now
             wanted = replace(
                 earlier.session.settings,
+                overlap=earlier.session.overlap,
                 checkpoint=None,
                 device=wanted.device,
                 precision=wanted.precision,

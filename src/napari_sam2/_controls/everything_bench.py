@@ -110,10 +110,13 @@ def number_anew(
 
 def label_shape(stack: Stack) -> tuple[int, ...]:
     """Give the shape of labels of the whole image."""
-    return tuple(int(n) for n in stack.data.shape[: stack.image.ndim])
+    shape = enumerate(stack.layer_shape)
+    return tuple(1 if axis == stack.channel_axis else int(n) for axis, n in shape)
 
 
 def index_of(stack: Stack, frame: int) -> tuple[int | slice, ...]:
     """Give the index of a frame in labels of the whole image."""
     at = {**stack.held, **({} if stack.axis is None else {stack.axis: frame})}
+    if stack.channel_axis is not None:
+        at[stack.channel_axis] = 0
     return tuple(at.get(axis, slice(None)) for axis in range(stack.image.ndim))

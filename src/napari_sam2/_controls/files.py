@@ -137,7 +137,7 @@ class Files(QObject):
             steps = partial(steps, labels=labels.data)
         self._panels.unsaved.set_busy(True)
         self._begin(
-            partial(self._opening, steps),
+            steps,
             on_step=partial(self._show_opened, path, unsaved, is_clean=is_clean),
         )
 
@@ -238,14 +238,6 @@ class Files(QObject):
         if remember:
             self._path = path
         self._panels.status.say(f"{how}: {path}")
-
-    def _opening(
-        self, steps: Callable[[], Generator[Opened, None, None]]
-    ) -> Generator[Opened, None, None]:
-        for opened in steps():
-            if opened.layer is not None:
-                self._autosaver.leave(opened.layer)
-            yield opened
 
     def _show_opened(
         self, path: Path, unsaved: Unsaved | None, opened: Opened, *, is_clean: bool

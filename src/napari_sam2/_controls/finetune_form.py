@@ -97,6 +97,7 @@ class FineTuneForm(QWidget):
         super().__init__(parent)
         self._viewer = viewer
         self.image = ImagePicker(viewer)
+        self.image.view.hide()  # nobody looks for it here
         self.labels = LayerPicker(viewer, Labels)
         self.labels.setToolTip(
             "Your labels of this image, one number an object, the same through all frames.\n"
@@ -163,6 +164,8 @@ class FineTuneForm(QWidget):
         """Stop following the viewer's layers."""
         self.labels.disconnect_viewer()
         self.image.images.disconnect_viewer()
+        self.image.channels.disconnect_viewer()
+        self.model.shut()
 
     def _lay_out(self) -> None:
         layers, folders = QWidget(), QWidget()
