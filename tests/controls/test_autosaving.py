@@ -90,6 +90,22 @@ def test_work_is_in_a_file_when_the_dock_is_closed(dock, hand, qtbot, viewer, ti
     assert list(loaded.objects[1].prompts) == [0]
 
 
+def test_session_that_takes_the_place_of_another_leaves_its_file_alone(
+    dock, hand, qtbot, viewer, tiny_model
+):
+    work_on(dock, hand, qtbot)
+    qtbot.waitUntil(lambda: any(autosave_folder().glob("*.sam2")), timeout=WAIT)
+    other = Session(viewer.layers["blobs"].data, tiny_model)
+    other.add_points(other.add_object("of a script"), 0, [[30, 40]])
+
+    dock.adopt(other)
+    shut(dock)
+
+    data = viewer.layers["blobs"].data
+    kept = [Session.load(one.path, data, tiny_model) for one in find_unsaved()]
+    assert {one.objects[1].name for one in kept} == {"object 1", "of a script"}
+
+
 def test_what_others_work_on_is_not_offered(dock, hand, qtbot):
     work_on(dock, hand, qtbot)
     qtbot.waitUntil(lambda: any(autosave_folder().glob("*.sam2")), timeout=WAIT)
