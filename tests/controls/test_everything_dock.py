@@ -332,3 +332,13 @@ def test_window_closed_while_it_runs_ends_the_work(in_window, window, truth, qtb
 
     assert QThreadPool.globalInstance().waitForDone(WAIT)
     assert truth.frames == [0]
+
+
+def test_precision_that_is_chosen_is_computed_in(everything, viewer, truth, done):
+    model = everything.model
+    model.precisions.setCurrentIndex(model.precisions.findData("bfloat16"))
+
+    everything.panel.frame_button.click()
+    done(everything)
+
+    assert everything.runner._bench._session.settings.precision == "bfloat16"

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         Selection,
     )
     from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.session import Settings
 
 LABEL_DTYPE = np.dtype(np.uint32)  #: every object that was found has a number, chosen or not
 
@@ -30,6 +31,7 @@ class Errand:
 
     stack: Stack
     model: str | SAM2
+    settings: Settings  #: of which device and precision count
     options: EverythingOptions
     frames: tuple[int, ...]
 
@@ -66,7 +68,9 @@ class EverythingBench:
         """Give a new session with the chosen objects of a frame, prompted with their masks."""
         model = self._session_for(errand).model
         stack = errand.stack
-        session = Session(stack.data, model, stack.view.axis, view=stack.view)
+        session = Session(
+            stack.data, model, stack.view.axis, view=stack.view, settings=errand.settings
+        )
         session.add_everything(found, selection)
         yield session
 
@@ -77,10 +81,12 @@ class EverythingBench:
     def _session_for(self, errand: Errand) -> Session:
         made, model, stack = self._made_for, errand.model, errand.stack
         if self._session is not None and made is not None and made.model == model:
-            if made.stack.same_pixels(stack):
+            if made.stack.same_pixels(stack) and made.settings == errand.settings:
                 return self._session
             model = self._session.model
-        self._session = Session(stack.data, model, stack.view.axis, view=stack.view)
+        self._session = Session(
+            stack.data, model, stack.view.axis, view=stack.view, settings=errand.settings
+        )
         self._made_for = errand
         return self._session
 

@@ -141,6 +141,7 @@ class EverythingRunner(QObject):
         self._errand = Errand(
             stack=stack,
             model=self._model.model(),
+            settings=self._model.settings(),
             options=self._panel.options(),
             frames=(shown, *others) if each else (shown,),
         )
