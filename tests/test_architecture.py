@@ -60,8 +60,9 @@ ALLOWED = {
     "autosave": {"label_arrays", "records", "session", "session_file", "session_writer"},
     "persistence": {"annotations", "label_arrays", "predictors", "session_file", "settings"},
     "session": CORE
-    | {"automatic", "divisions", "labels", "ledger", "overlaps", "persistence", "propagation"}
-    | {"settings", "workspace"},
+    | {"divisions", "labels", "ledger", "overlaps", "persistence", "propagation"}
+    | {"settings", "single_frames", "workspace"},
+    "single_frames": {"annotations", "automatic", "labels", "predictors", "prompts"},
     "volumes": {"predictors", "prompts", "session", "tracks"},
     "training": CORE | {"evaluation", "exports", "training"},
     "evaluation": CORE | {"evaluation"},

@@ -92,7 +92,8 @@ def _image_layers(origin: Origin) -> Iterator[LayerData]:
         return
     try:
         layers: list[Any] = io_utils.read([origin.path], stack=False)
-    except Exception:  # whatever other plugins raise
+    # Readers are other plugins' code, and may raise anything; ours is tried next.
+    except Exception:
         _LOGGER.debug("No plugin reads %s", origin.path, exc_info=True)
         try:
             layers = [(read_stack(Path(origin.path)),)]

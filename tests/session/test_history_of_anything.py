@@ -34,6 +34,7 @@ class Changes(RuleBasedStateMachine):
     """Changes a session in any way; knows how it was after each step."""
 
     model = None
+    undone = 0  #: steps, in all runs
 
     @initialize()
     def begin(self):
@@ -133,9 +134,12 @@ class Changes(RuleBasedStateMachine):
         while self.session.undone:
             self.session.redo()
         assert state(self.session) == end == self.states[-1]
+        type(self).undone += len(self.states) - 1
 
 
 def test_any_changes_are_undone_and_redone(tiny_model):
     Changes.model = tiny_model
     few = settings(max_examples=40, stateful_step_count=25, deadline=None)
     run_state_machine_as_test(Changes, settings=few)
+
+    assert Changes.undone > 100, "there was hardly anything to undo"

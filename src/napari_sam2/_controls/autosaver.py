@@ -132,7 +132,9 @@ class Autosaver(QObject):
             try:
                 work()
                 self._has_failed = False
-            except Exception as error:  # whatever it is, it is told where the user looks
+            # In a thread whose future nobody asks, anything else would be lost, and the user would
+            # believe that their work is safe.
+            except Exception as error:
                 _LOGGER.debug("Saving failed", exc_info=True)
                 self._ended, self._seen = monotonic(), self._bench.changes
                 has_failed, self._has_failed = self._has_failed, True

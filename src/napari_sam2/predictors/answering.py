@@ -15,7 +15,7 @@ from napari_sam2.predictors.objects import (
 )
 from napari_sam2.predictors.transforms import mask_to_logits
 from napari_sam2.predictors.windows import Found, Window, extent_of_logits, extent_of_mask
-from napari_sam2.prompts import MaskPrompt, PointPrompt
+from napari_sam2.prompts import Candidates, MaskPrompt, PointPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -74,6 +74,28 @@ class Answerer:
             start = last.start if last else self._tracked_mask(known, frame, earlier)
         window, output = self._click(known, frame, ordered, start, corrects=corrects)
         return PromptedFrame(ordered, corrects, start, window, output)
+
+    def offer(self, object_id: int, frame: int, answered: PromptedFrame) -> Candidates:
+        """Give the masks of an answer, the surest first, and say which one was chosen."""
+        ranked = self.segmenter.ranked(object_id, answered.window, answered.output)
+        numbers, masks = zip(*ranked, strict=True)
+        wanted = answered.candidate
+        chosen = 0 if wanted is None else numbers.index(wanted)
+        return Candidates(frame, self.segmenter.source.shape, masks, chosen, numbers)
+
+    def expected_windows(self, known: TrackedObject | None, frame: int) -> Sequence[Window]:
+        """Give where a click would be looked at, if it lies where the object was last.
+
+        That is the whole frame where it was nowhere.
+        """
+        windows = self.segmenter.windows
+        if known and (seen := known.seen_on(frame)):
+            return (seen.window,)
+        near = known.nearest_sighting(frame, reverse=known.reverse) if known else None
+        if near is None or near.extent is None:
+            return (windows.whole,)
+        top, left, bottom, right = near.extent
+        return windows.first([PointPrompt(frame, (top + bottom) / 2, (left + right) / 2)])
 
     def _click(
         self,

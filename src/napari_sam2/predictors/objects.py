@@ -93,6 +93,12 @@ class Remembered:
     tracked: frozenset[int]
     followed: frozenset[int]  #: those of the tracked frames whose mask comes from following
 
+    @classmethod
+    def of(cls, known: TrackedObject, source: object) -> Remembered:
+        """Keep what is known of an object in a source of frames."""
+        tracked, followed = frozenset(known.tracked), frozenset(known.followed)
+        return cls(source, dict(known.prompted), tracked, followed)
+
     @property
     def nbytes(self) -> int:
         """How much memory the answers take."""
@@ -113,14 +119,14 @@ class TrackedObject:
     #: Other accounts of what happened since the last prompt, where a strategy keeps them.
     rivals: list[TrackedObject] = field(default_factory=list)
 
+    chosen: tuple[int, ...] = ()  #: tracked frames that a strategy attends to from afar
+    #: Gives its mask on a frame where it was found earlier, (H, W); None where there is none.
+    found: Callable[[int], np.ndarray | None] | None = None
+
     @property
     def accounts(self) -> tuple[TrackedObject, ...]:
         """All accounts of what happened; the one in the lead, which is shown, first."""
         return self, *self.rivals
-
-    chosen: tuple[int, ...] = ()  #: tracked frames that a strategy attends to from afar
-    #: Gives its mask on a frame where it was found earlier, (H, W); None where there is none.
-    found: Callable[[int], np.ndarray | None] | None = None
 
     @property
     def followed(self) -> set[int]:
@@ -138,6 +144,11 @@ class TrackedObject:
         passed = {f: s for f, s in self.sightings.items() if (frame - f) * direction > 0}
         known = passed | {f: one.sighting for f, one in self.prompted.items()}
         return known[min(known, key=lambda other: (abs(other - frame), other))] if known else None
+
+    def seen_on(self, frame: int) -> Sighting | None:
+        """Give what is known of the object on a frame: prompted, or tracked and in reach."""
+        prompted = self.prompted.get(frame)
+        return prompted.sighting if prompted else self.sightings.get(frame)
 
     def note(self, frame: int) -> Note | None:
         """Give what a strategy wrote down about a frame; nothing about prompted ones."""

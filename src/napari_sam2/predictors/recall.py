@@ -116,10 +116,17 @@ class Recall:
             self._remember_prompted(known, known.window)
             output = self.segmenter.accept(mask.frame, window, mask.mask[window.region])
             seen = Sighting(window, output.logits, output.object_score)
-            known.sightings[mask.frame] = seen
-            known.memory.tracked[mask.frame] = self.remember(
-                mask.frame, known.window, seen, output.pointer, binarize=False
-            )
+            self.take(known, mask.frame, seen, output.pointer, binarize=False)
+
+    def take(
+        self, known: TrackedObject, frame: int, seen: Sighting, pointer: Tensor, *, binarize: bool
+    ) -> None:
+        """Remember a mask as that of a tracked frame, in the window of the object's memories."""
+        assert known.window is not None
+        known.sightings[frame] = seen
+        known.memory.tracked[frame] = self.remember(
+            frame, known.window, seen, pointer, binarize=binarize
+        )
 
     def _remember_prompted(
         self, known: TrackedObject, window: Window, but_for: int | None = None

@@ -27,7 +27,6 @@ from napari_sam2.prompts import (
     FrameMasks,
     MaskPrompt,
     ObjectMask,
-    PointPrompt,
     Prompt,
 )
 
@@ -143,12 +142,7 @@ class Tracker:
         self.answer(object_id, frame, prompts, earlier)
         if given := self._mask_given(object_id, frame):
             return Candidates(frame, self.source.shape, (given,))
-        answered = self._objects[object_id].prompted[frame]
-        ranked = self.segmenter.ranked(object_id, answered.window, answered.output)
-        numbers, masks = zip(*ranked, strict=True)
-        wanted = answered.candidate
-        chosen = 0 if wanted is None else numbers.index(wanted)
-        return Candidates(frame, self.source.shape, masks, chosen, numbers)
+        return self._answerer.offer(object_id, frame, self._objects[object_id].prompted[frame])
 
     @explains_memory
     @torch.inference_mode()
@@ -186,15 +180,7 @@ class Tracker:
         bool
             Whether they are there.
         """
-        known = self._objects.get(object_id) or TrackedObject()
-        windows: Sequence[Window] = (self.windows.whole,)
-        if seen := self.sighting(object_id, frame):
-            windows = (seen.window,)
-        elif (near := known.nearest_sighting(frame, reverse=known.reverse)) and near.extent:
-            top, left, bottom, right = near.extent
-            windows = self.windows.first(
-                [PointPrompt(frame, (top + bottom) / 2, (left + right) / 2)]
-            )
+        windows = self._answerer.expected_windows(self._objects.get(object_id), frame)
         return all(self.segmenter.features.prepare(frame, one, stop) for one in windows)
 
     def place(self, prompts: Sequence[Prompt]) -> tuple[int, int]:
@@ -229,8 +215,7 @@ class Tracker:
         known = self._objects.get(object_id)
         if known is None:
             return None
-        tracked, followed = frozenset(known.tracked), frozenset(known.followed)
-        return Remembered(self.source, dict(known.prompted), tracked, followed)
+        return Remembered.of(known, self.source)
 
     def restore(self, object_id: int, remembered: Remembered | None) -> None:
         """Forget an object but for what is given; in another source, prompts are answered anew."""
@@ -374,10 +359,9 @@ class Tracker:
             known.memory.prompted.pop(frame, None)
             known.memory.tracked.pop(frame, None)
             return
-        known.sightings[frame] = seen = Sighting(whole, output.logits, output.object_score)
-        known.memory.tracked[frame] = self._recall.remember(
-            frame, whole, seen, output.pointer, binarize=self.options.binarize_prompted
-        )
+        seen = Sighting(whole, output.logits, output.object_score)
+        binarize = self.options.binarize_prompted
+        self._recall.take(known, frame, seen, output.pointer, binarize=binarize)
 
     @torch.inference_mode()
     def demote(self, object_id: int, frame: int) -> None:
@@ -393,9 +377,8 @@ class Tracker:
 
     def sighting(self, object_id: int, frame: int) -> Sighting | None:
         """Give what is known of an object on a frame: prompted, or tracked and in reach."""
-        known = self._objects.get(object_id) or TrackedObject()
-        prompted = known.prompted.get(frame)
-        return prompted.sighting if prompted else known.sightings.get(frame)
+        known = self._objects.get(object_id)
+        return known.seen_on(frame) if known else None
 
     @torch.inference_mode()
     def embedding(self, object_id: int, frame: int, *, reverse: bool = False) -> Tensor:
