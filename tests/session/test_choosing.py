@@ -8,8 +8,8 @@ import torch
 
 from napari_sam2 import PointPrompt, Session
 from napari_sam2.predictors.frames import FrameSource
+from napari_sam2.predictors.meta.tracker import RuledTracker
 from napari_sam2.predictors.postprocess import fill_holes
-from napari_sam2.predictors.tracker import Tracker
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_chosen_mask_is_accepted_into_the_labels(clicked):
 @torch.inference_mode()
 def independently(model, images, index):
     """Take a candidate as Meta's predictor takes its best, and follow it: without `choose`."""
-    tracker = Tracker(model, FrameSource(images))
+    tracker = RuledTracker(model, FrameSource(images))
     tracker.prompt(1, 0, [PointPrompt(0, 30, 40)])
     before = tracker._objects[1].prompted[0]
     clicks = [PointPrompt(0, 30, 40)]

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from napari_sam2.model.sam2 import ObjectOutput
-    from napari_sam2.predictors.tracker import Tracker
+    from napari_sam2.predictors.meta.tracker import RuledTracker
 
 
 class Answer(NamedTuple):
@@ -59,7 +59,7 @@ class InferenceState:
     be read as in Meta's.
     """
 
-    tracker: Tracker
+    tracker: RuledTracker
     num_frames: int
     video_height: int
     video_width: int

@@ -15,10 +15,10 @@ from napari_sam2.model.mask_decoder import upsample
 from napari_sam2.model.sam2 import SAM2, ObjectOutput, PromptTensors
 from napari_sam2.predictors.meta.prompts import Frame, MetasPrompts, of_one_object, read_mask
 from napari_sam2.predictors.meta.state import Answer, InferenceState, VideoObject
+from napari_sam2.predictors.meta.tracker import RuledTracker
 from napari_sam2.predictors.meta.video_frames import open_video
 from napari_sam2.predictors.postprocess import fill_holes, without_overlap
 from napari_sam2.predictors.segmenter import TrackerOptions
-from napari_sam2.predictors.tracker import Tracker
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -137,7 +137,7 @@ class SAM2VideoPredictor(nn.Module):
             clear_around_prompts=self.clear_non_cond_mem_around_input,
             remember_all=remember_all,
         )
-        tracker = Tracker(self.model, frames, precision=self.precision, options=options)
+        tracker = RuledTracker(self.model, frames, precision=self.precision, options=options)
         return InferenceState(tracker, frames.n_frames, height, width)
 
     @torch.inference_mode()
