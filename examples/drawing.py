@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageDraw
 
-from napari_sam2.exports import overlay, save_picture
+from napari_sam2.results.exports import overlay, save_picture
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

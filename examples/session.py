@@ -13,7 +13,7 @@ from drawing import draw, save_sheet
 from napari_sam2 import Session, Settings, TrackerOptions
 from napari_sam2.demo import NUCLEI, make_time_lapse
 from napari_sam2.evaluation.prompting import find_targets
-from napari_sam2.exports import save_stack
+from napari_sam2.results.exports import save_stack
 
 parser = argparse.ArgumentParser(description=__doc__)
 parser.add_argument("--out", type=Path, default=Path("example-output"), help="folder for results")

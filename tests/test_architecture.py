@@ -14,76 +14,44 @@ CORE = {"model", "predictors", "prompts"}
 #: What each room may import, of our own and of the libraries that not every room may.
 ALLOWED = {
     "__init__": CORE
-    | {"automatic", "divisions", "downloads", "meta", "overlaps", "quality", "records", "session"}
-    | {"tracks", "volumes"},
+    | {"automatic", "downloads", "meta", "results", "session", "session_files", "volumes"},
     "model": {"model"},
     "prompts": set(),
     "predictors": CORE,
     "meta": CORE | {"downloads", "meta"},
     "downloads": {"model", "pooch", "requests"},
-    "earlier": set(),
-    "labels": {"earlier", "predictors", "prompts"},
-    "quality": {"prompts"},
-    "tracks": set(),
-    "divisions": {"prompts"},
     "automatic": {"model", "predictors"},
-    "history": set(),
-    "overlaps": {"prompts"},
-    "wording": {"overlaps"},
-    "ledger": {"history", "labels", "overlaps", "predictors", "prompts", "quality"},
-    "merging": {"ledger", "prompts"},
-    "workspace": {"history", "labels", "ledger", "merging", "overlaps", "predictors", "prompts"}
-    | {"quality", "wording"},
-    "revisions": {"ledger", "overlaps", "workspace"},
-    "annotations": {"labels", "ledger", "predictors", "prompts", "quality", "revisions"}
-    | {"tracks", "wording", "workspace"},
-    "propagation": {"divisions", "ledger", "model", "predictors", "prompts", "wording"}
-    | {"workspace"},
-    "label_arrays": set(),
-    "records": set(),
-    "settings": {"history", "model", "overlaps", "predictors"},
-    "session_codec": {"ledger", "prompts"},
-    "stack_record": {"predictors", "records", "workspace"},
-    "session_writer": {"labels"}
-    | {
-        "prompts",
-        "quality",
-        "records",
-        "session_codec",
-        "stack_record",
-        "workspace",
-    },
-    "session_file": {"predictors", "prompts", "quality", "records", "session_codec"}
-    | {"session_writer"}
-    | {"stack_record", "workspace"},
-    "result_files": {"exports", "session"},
-    "autosave": {"label_arrays", "records", "session", "session_file", "session_writer"},
-    "persistence": {"annotations", "label_arrays", "predictors", "session_file", "settings"},
+    "results": {"predictors", "prompts", "results"},
+    "workspace": {"predictors", "prompts", "results", "workspace"},
+    "session_files": {"predictors", "prompts", "results", "session_files", "workspace"},
+    "annotations": {"predictors", "prompts", "results", "workspace"},
+    "single_frames": {"annotations", "automatic", "predictors", "prompts", "results"},
+    "propagation": CORE | {"results", "workspace"},
+    "settings": {"model", "predictors", "results", "workspace"},
+    "persistence": {"annotations", "predictors", "results", "session_files", "settings"},
     "session": CORE
-    | {"divisions", "labels", "ledger", "overlaps", "persistence", "propagation"}
-    | {"settings", "single_frames", "workspace"},
-    "single_frames": {"annotations", "automatic", "labels", "predictors", "prompts"},
-    "volumes": {"predictors", "prompts", "session", "tracks"},
-    "training": CORE | {"evaluation", "exports", "training"},
+    | {"persistence", "propagation", "results", "settings", "single_frames", "workspace"},
+    "autosave": {"results", "session", "session_files"},
+    "result_files": {"results", "session"},
+    "volumes": {"predictors", "prompts", "results", "session"},
+    "training": CORE | {"evaluation", "results", "training"},
     "evaluation": CORE | {"evaluation"},
-    "exports": {"predictors"},
-    "demo": {"evaluation", "exports", "session", "training"},
+    "demo": {"evaluation", "results", "session", "training"},
     "vos": {"evaluation", "meta", "model", "predictors"},
     "cli": CORE
-    | {"automatic", "cli", "demo", "divisions", "downloads", "evaluation", "exports", "labels"}
-    | {"meta", "napari", "session", "session_file", "training", "vos"},
+    | {"automatic", "cli", "demo", "downloads", "evaluation", "meta", "napari", "results"}
+    | {"session", "session_files", "training", "vos"},
     "_label_layers": {"napari"},
     "_layers": {"_label_layers", "napari", "predictors", "prompts", "session"},
-    "_painted": {"_layers", "labels", "napari", "prompts"},
-    "_reader": {"_label_layers", "_layers", "exports", "label_arrays", "labels", "session_file"},
+    "_painted": {"_layers", "napari", "prompts", "results"},
+    "_reader": {"_label_layers", "_layers", "results", "session_files"},
     "_reading": {"_layers", "napari", "prompts"},
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE
-    | {"_controls", "_label_layers", "_layers", "_painted", "_reading", "_worker"}
-    | {"automatic", "downloads", "magicgui", "napari", "qtpy", "session", "superqt"}
-    | {"training", "_reader", "autosave", "label_arrays", "labels", "records", "result_files"}
-    | {"session_file", "settings", "tracks"},
+    | {"_controls", "_label_layers", "_layers", "_painted", "_reader", "_reading", "_worker"}
+    | {"automatic", "autosave", "downloads", "magicgui", "napari", "qtpy", "result_files"}
+    | {"results", "session", "session_files", "settings", "superqt", "training"},
     "_everything": {"_controls", "_widget", "model", "napari", "qtpy", "session"},
     "_widget": CORE
     | {"_controls", "_label_layers", "_layers", "_painted", "_reading", "_worker"}

@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from napari_sam2.automatic import Everything, EverythingOptions, Selection
-    from napari_sam2.divisions import DivisionRule
     from napari_sam2.downloads import DownloadError, download_weights
     from napari_sam2.model.checkpoint import CheckpointError, load_model
     from napari_sam2.model.config import SAM2Config, config_names, load_config
     from napari_sam2.model.sam2 import SAM2
-    from napari_sam2.overlaps import Overlap
     from napari_sam2.predictors.batches import DeviceMemoryError
     from napari_sam2.predictors.frames import FrameError, FrameSource, View
     from napari_sam2.predictors.image import ImagePredictor
@@ -40,17 +38,19 @@ if TYPE_CHECKING:
         ObjectMask,
         PointPrompt,
     )
-    from napari_sam2.quality import QualityTable
-    from napari_sam2.records import SessionFileError
+    from napari_sam2.results.divisions import DivisionRule
+    from napari_sam2.results.overlaps import Overlap
+    from napari_sam2.results.quality import QualityTable
+    from napari_sam2.results.tracks import Tracks
     from napari_sam2.session import Session, Settings
-    from napari_sam2.tracks import Tracks
+    from napari_sam2.session_files.records import SessionFileError
     from napari_sam2.volumes import SeriesStep, StackSeries
 
 _HOMES = {
     "Everything": "automatic",
     "EverythingOptions": "automatic",
     "Selection": "automatic",
-    "DivisionRule": "divisions",
+    "DivisionRule": "results.divisions",
     "DownloadError": "downloads",
     "download_weights": "downloads",
     "CheckpointError": "model.checkpoint",
@@ -60,7 +60,7 @@ _HOMES = {
     "config_names": "model.config",
     "load_config": "model.config",
     "SAM2": "model.sam2",
-    "Overlap": "overlaps",
+    "Overlap": "results.overlaps",
     "DeviceMemoryError": "predictors.batches",
     "FrameError": "predictors.frames",
     "FrameSource": "predictors.frames",
@@ -80,11 +80,11 @@ _HOMES = {
     "MaskPrompt": "prompts",
     "ObjectMask": "prompts",
     "PointPrompt": "prompts",
-    "QualityTable": "quality",
+    "QualityTable": "results.quality",
     "Session": "session",
-    "SessionFileError": "records",
+    "SessionFileError": "session_files.records",
     "Settings": "session",
-    "Tracks": "tracks",
+    "Tracks": "results.tracks",
     "SeriesStep": "volumes",
     "StackSeries": "volumes",
 }

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.labels import mask_prompts
+from napari_sam2.results.labels import mask_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence

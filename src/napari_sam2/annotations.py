@@ -6,23 +6,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.labels import mask_prompts
 from napari_sam2.predictors.objects import check_prompt
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, box_prompt, point_prompts
-from napari_sam2.revisions import Revisions
-from napari_sam2.tracks import make_tracks
-from napari_sam2.wording import count
+from napari_sam2.results.labels import mask_prompts
+from napari_sam2.results.tracks import make_tracks
+from napari_sam2.workspace.revisions import Revisions
+from napari_sam2.workspace.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike as Numbers
 
-    from napari_sam2.ledger import SessionObject
     from napari_sam2.prompts import Prompt
-    from napari_sam2.quality import QualityTable
-    from napari_sam2.tracks import Tracks
-    from napari_sam2.workspace import Workspace
+    from napari_sam2.results.quality import QualityTable
+    from napari_sam2.results.tracks import Tracks
+    from napari_sam2.workspace.ledger import SessionObject
+    from napari_sam2.workspace.workspace import Workspace
 
 
 class Annotations(Revisions):

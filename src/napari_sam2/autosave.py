@@ -12,10 +12,10 @@ from uuid import uuid4
 
 import platformdirs
 
-from napari_sam2.label_arrays import new_label_file, refer_to
-from napari_sam2.records import BusyFileError, RecordFile, SessionFileError, digest_of
-from napari_sam2.session_file import SUFFIX, SavedSession
-from napari_sam2.session_writer import SessionWriter
+from napari_sam2.results.label_arrays import new_label_file, refer_to
+from napari_sam2.session_files.records import BusyFileError, RecordFile, SessionFileError, digest_of
+from napari_sam2.session_files.session_file import SUFFIX, SavedSession
+from napari_sam2.session_files.writer import SessionWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -12,7 +12,7 @@ from skimage import data
 from tqdm import tqdm
 
 from napari_sam2.evaluation.prompting import find_targets
-from napari_sam2.exports import overlay, save_animation, save_picture, save_stack
+from napari_sam2.results.exports import overlay, save_animation, save_picture, save_stack
 from napari_sam2.session import Session
 from napari_sam2.training.synthetic import Modality, SceneOptions, generate_scene
 

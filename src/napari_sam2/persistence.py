@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from napari_sam2.annotations import Annotations
-from napari_sam2.label_arrays import open_reference, refer_to
-from napari_sam2.session_file import Origin, open_session, save_steps
+from napari_sam2.results.label_arrays import open_reference, refer_to
+from napari_sam2.session_files.session_file import Origin, open_session, save_steps
 from napari_sam2.settings import find_model, read_settings, record_model, record_settings
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.predictors import SAM2
     from napari_sam2.predictors.frames import ArrayLike
-    from napari_sam2.session_file import SavedSession
+    from napari_sam2.session_files.session_file import SavedSession
     from napari_sam2.settings import Settings
 
 Keep = Literal["copy", "reference"]

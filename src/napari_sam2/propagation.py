@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
-from napari_sam2.divisions import DivisionRule, DivisionWatch
 from napari_sam2.model.sam2 import TRACKED_MEMORIES
 from napari_sam2.predictors.passes import (
     Answering,
@@ -18,15 +17,16 @@ from napari_sam2.predictors.passes import (
     plan_passes,
 )
 from napari_sam2.prompts import FrameMasks, ObjectMask
-from napari_sam2.wording import count
+from napari_sam2.results.divisions import DivisionRule, DivisionWatch
+from napari_sam2.workspace.wording import count
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 
-    from napari_sam2.ledger import Step
     from napari_sam2.predictors.passes import Direction, Plan
     from napari_sam2.prompts import MaskPrompt, Prompt
-    from napari_sam2.workspace import Workspace
+    from napari_sam2.workspace.ledger import Step
+    from napari_sam2.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, kw_only=True)

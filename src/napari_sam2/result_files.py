@@ -17,7 +17,7 @@ import numpy as np
 import tifffile
 from skimage.transform import resize
 
-from napari_sam2.exports import overlay, save_animation, save_table
+from napari_sam2.results.exports import overlay, save_animation, save_table
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence

@@ -5,20 +5,22 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.labels import StackLabels
-from napari_sam2.ledger import Keeping
-from napari_sam2.ledger import Step as Step  # what `Session.watch_steps` tells of
 from napari_sam2.model.config import EMBEDDED_MODEL
-from napari_sam2.overlaps import Overlap as Overlap  # what `Settings` and `set_overlap` take
 from napari_sam2.persistence import Persistent
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
+from napari_sam2.results.labels import StackLabels
+from napari_sam2.results.overlaps import (
+    Overlap as Overlap,  # what `Settings` and `set_overlap` take
+)
 from napari_sam2.settings import Settings
 from napari_sam2.single_frames import SingleFrames
-from napari_sam2.workspace import Workspace
+from napari_sam2.workspace.ledger import Keeping
+from napari_sam2.workspace.ledger import Step as Step  # what `Session.watch_steps` tells of
+from napari_sam2.workspace.workspace import Workspace
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping, Sequence
@@ -26,11 +28,11 @@ if TYPE_CHECKING:
 
     import numpy as np
 
-    from napari_sam2.divisions import DivisionRule
     from napari_sam2.predictors import SAM2
     from napari_sam2.predictors.frames import ArrayLike
     from napari_sam2.predictors.passes import Direction, Plan
     from napari_sam2.prompts import FrameMasks
+    from napari_sam2.results.divisions import DivisionRule
 
 
 __all__ = ["Overlap", "Session", "Settings", "Step"]

@@ -6,10 +6,10 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from napari_sam2.history import HISTORY_BYTES
 from napari_sam2.model.config import config_names, load_config
-from napari_sam2.overlaps import OVERLAP_BYTES, Overlap
 from napari_sam2.predictors.segmenter import TrackerOptions
+from napari_sam2.results.overlaps import OVERLAP_BYTES, Overlap
+from napari_sam2.workspace.history import HISTORY_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

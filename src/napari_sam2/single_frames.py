@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.annotations import Annotations
 from napari_sam2.automatic import Looker, Selection
-from napari_sam2.labels import mask_prompts
 from napari_sam2.prompts import Candidates, FrameMasks, PointPrompt
+from napari_sam2.results.labels import mask_prompts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable

@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from napari_sam2.prompts import MaskPrompt
-from napari_sam2.tracks import make_tracks, merge_planes
+from napari_sam2.results.tracks import make_tracks, merge_planes
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable
 
     from napari_sam2.predictors.passes import Direction
     from napari_sam2.prompts import FrameMasks
+    from napari_sam2.results.tracks import Tracks
     from napari_sam2.session import Session
-    from napari_sam2.tracks import Tracks
 
 #: Planes in a row without it, beyond which an object of a volume is looked for no further.
 EMPTY_PLANES = 2

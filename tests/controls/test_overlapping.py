@@ -13,7 +13,7 @@ from qtpy.QtCore import QThreadPool, QTimer
 from napari_sam2._layers import read_stack
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.session import Session
-from napari_sam2.workspace import Workspace
+from napari_sam2.workspace.workspace import Workspace
 
 PREVIEW, LABELS = "SAM 2 preview", "SAM 2 labels"
 WAIT = 10_000  #: ms, for what a worker does

@@ -15,7 +15,7 @@ from napari_sam2._controls.quality_plot import Curve, QualityPlot
 from napari_sam2._controls.reviewer import REFRESH_MS
 from napari_sam2._controls.summary import Summary, summarise
 from napari_sam2.prompts import FrameMasks, ObjectMask
-from napari_sam2.quality import QualityTable
+from napari_sam2.results.quality import QualityTable
 from napari_sam2.session import Session
 
 LABELS = "SAM 2 labels"

@@ -10,11 +10,11 @@ from napari.layers import Labels, Tracks
 from qtpy.QtCore import QThreadPool
 from qtpy.QtWidgets import QFileDialog
 
-from napari_sam2 import label_arrays
 from napari_sam2._controls.save_panel import EXPORTS
 from napari_sam2._reader import SESSION, get_reader
 from napari_sam2._widget import AnnotateWidget
 from napari_sam2.autosave import autosave_folder, find_unsaved
+from napari_sam2.results import label_arrays
 from napari_sam2.session import Session
 
 WAIT = 10_000  #: ms, for what a worker does
@@ -192,7 +192,7 @@ def dropped(viewer, path):
 @pytest.fixture
 def file_of_image(blobs, tiny_model, tmp_path, path):
     """A session that knows where its image is."""
-    from napari_sam2.session_file import Origin
+    from napari_sam2.session_files.session_file import Origin
 
     tifffile.imwrite(tmp_path / "blobs.tif", blobs[0], photometric="minisblack")
     session = Session(blobs[0], tiny_model)

@@ -5,8 +5,8 @@ import pytest
 from session_steps import disc, ious, render, run
 
 from napari_sam2 import DivisionRule, MaskPrompt, ObjectMask, Session
-from napari_sam2.divisions import DivisionWatch
 from napari_sam2.prompts import FrameMasks
+from napari_sam2.results.divisions import DivisionWatch
 
 SHAPE = (96, 160)
 

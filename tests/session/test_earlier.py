@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from napari_sam2.earlier import EarlierLabels
+from napari_sam2.results.earlier import EarlierLabels
 from napari_sam2.session import Session
 
 SMALL = arrays(np.uint16, (4, 5), elements=st.integers(0, 3))

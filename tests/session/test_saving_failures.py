@@ -11,7 +11,7 @@ import pytest
 from session_steps import prompted, run
 
 from napari_sam2 import Session, SessionFileError
-from napari_sam2.records import FORMAT
+from napari_sam2.session_files.records import FORMAT
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2._controls.status import explain
 from napari_sam2.autosave import Autosave, autosave_folder
-from napari_sam2.label_arrays import is_large
-from napari_sam2.labels import LABEL_DTYPE
+from napari_sam2.results.label_arrays import is_large
+from napari_sam2.results.labels import LABEL_DTYPE
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -20,7 +20,7 @@ from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.transforms import as_seen
 from napari_sam2.predictors.windows import Window
 from napari_sam2.session import Overlap, Session, Step
-from napari_sam2.session_file import Origin
+from napari_sam2.session_files.session_file import Origin
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterator, Sequence

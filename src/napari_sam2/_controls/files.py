@@ -17,7 +17,7 @@ from napari_sam2._reader import SESSION
 from napari_sam2._worker import Call, Job, Queue
 from napari_sam2.autosave import discard, find_unsaved
 from napari_sam2.result_files import name_axes, write_animation, write_labels, write_quality
-from napari_sam2.session_file import SUFFIX
+from napari_sam2.session_files.session_file import SUFFIX
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from napari_sam2._controls.panels import Panels
     from napari_sam2._controls.tasks import Task
     from napari_sam2.autosave import Unsaved
+    from napari_sam2.results.tracks import Tracks
     from napari_sam2.session import Session
-    from napari_sam2.tracks import Tracks
 
 SESSIONS = f"Sessions (*{SUFFIX})"
 #: Of what is exported to a file: how its name ends, and what is offered.

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2._reader import read_image
-from napari_sam2.label_arrays import is_large, open_reference, scratch_labels
-from napari_sam2.records import SessionFileError
+from napari_sam2.results.label_arrays import is_large, open_reference, scratch_labels
 from napari_sam2.session import Session
-from napari_sam2.session_file import open_session
+from napari_sam2.session_files.records import SessionFileError
+from napari_sam2.session_files.session_file import open_session
 from napari_sam2.settings import find_model, read_settings
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from napari.layers import Image
 
     from napari_sam2.model.sam2 import SAM2
-    from napari_sam2.session_file import SavedSession
+    from napari_sam2.session_files.session_file import SavedSession
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.automatic import EverythingOptions, Selection
     from napari_sam2.cli.compute import Commands
-    from napari_sam2.exports import LabelFile
+    from napari_sam2.results.exports import LabelFile
     from napari_sam2.session import Session
 
 #: What is taken for an image in a folder.
@@ -124,7 +124,7 @@ def _jobs(image: Path, out: Path) -> list[Job]:
     ValueError
         If there is nothing to read, or it cannot be written there.
     """
-    from napari_sam2.exports import check_label_path, check_target
+    from napari_sam2.results.exports import check_label_path, check_target
 
     if image.is_dir() and not _is_zarr(image):
         paths = sorted(p for p in image.iterdir() if p.suffix.lower() in SUFFIXES or _is_zarr(p))
@@ -158,8 +158,14 @@ def _segment_one(
 ) -> None:
     import numpy as np
 
-    from napari_sam2.exports import label_file, overlay, read_stack, save_picture, save_table
     from napari_sam2.predictors.frames import View
+    from napari_sam2.results.exports import (
+        label_file,
+        overlay,
+        read_stack,
+        save_picture,
+        save_table,
+    )
     from napari_sam2.session import Session, Settings
 
     view = View(axis=options.axis, held=dict(options.hold))

@@ -89,10 +89,10 @@ def add_command(commands: Commands) -> None:
 def _track(options: argparse.Namespace) -> None:
     from tqdm import tqdm
 
-    from napari_sam2.divisions import DivisionRule
-    from napari_sam2.exports import label_file, read_stack
-    from napari_sam2.labels import LABEL_DTYPE
     from napari_sam2.predictors.frames import FrameSource, View
+    from napari_sam2.results.divisions import DivisionRule
+    from napari_sam2.results.exports import label_file, read_stack
+    from napari_sam2.results.labels import LABEL_DTYPE
     from napari_sam2.session import Session
 
     _check_paths(options)
@@ -124,8 +124,8 @@ def _track(options: argparse.Namespace) -> None:
 
 def _check_paths(options: argparse.Namespace) -> None:
     """Refuse what would fail, or destroy something, at the end of a long run."""
-    from napari_sam2.exports import check_label_path, check_target
-    from napari_sam2.session_file import open_session
+    from napari_sam2.results.exports import check_label_path, check_target
+    from napari_sam2.session_files.session_file import open_session
 
     sources = [one for one in (options.stack, options.points, options.labels) if one]
     if len(sources) == 1:
@@ -142,7 +142,7 @@ def _check_paths(options: argparse.Namespace) -> None:
 
 
 def _save_session(session: Session, options: argparse.Namespace) -> None:
-    from napari_sam2.session_file import Origin
+    from napari_sam2.session_files.session_file import Origin
 
     session.origin = Origin(options.stack.name, str(options.stack.absolute()))
     session.save(options.session)
@@ -150,7 +150,7 @@ def _save_session(session: Session, options: argparse.Namespace) -> None:
 
 
 def _report(session: Session, prompts: PromptTable, options: argparse.Namespace) -> None:
-    from napari_sam2.exports import save_table
+    from napari_sam2.results.exports import save_table
 
     for object_id, known in session.objects.items():
         if known.name in prompts:

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from safetensors.torch import save_file
 
-from napari_sam2.exports import save_picture
 from napari_sam2.model.config import architecture_names
 from napari_sam2.model.locations import models_folder
 from napari_sam2.model.registry import find_published
+from napari_sam2.results.exports import save_picture
 from napari_sam2.training.files import write_whole
 
 if TYPE_CHECKING:

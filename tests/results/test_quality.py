@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from napari_sam2 import FrameMasks, MaskPrompt, ObjectMask
-from napari_sam2.exports import save_table
-from napari_sam2.quality import PAGE, QualityTable
+from napari_sam2.results.exports import save_table
+from napari_sam2.results.quality import PAGE, QualityTable
 
 SHAPE = (64, 96)
 

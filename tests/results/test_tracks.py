@@ -5,8 +5,8 @@ import pytest
 from napari.layers import Tracks as TracksLayer
 
 from napari_sam2 import FrameMasks, MaskPrompt, ObjectMask
-from napari_sam2.quality import QualityTable
-from napari_sam2.tracks import make_tracks, merge_planes
+from napari_sam2.results.quality import QualityTable
+from napari_sam2.results.tracks import make_tracks, merge_planes
 
 SHAPE = (64, 96)
 

@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from napari_sam2.labels import StackLabels, mask_prompts
 from napari_sam2.predictors.frames import FrameSource
+from napari_sam2.results.labels import StackLabels, mask_prompts
 
 
 @given(hnp.arrays(np.int32, (7, 9), elements=st.sampled_from([0, 0, 1, 2, 500, 2**31 - 1])))

@@ -8,8 +8,8 @@ import tifffile
 import zarr
 from PIL import Image
 
-from napari_sam2 import exports
-from napari_sam2.exports import (
+from napari_sam2.results import exports
+from napari_sam2.results.exports import (
     check_label_path,
     label_file,
     overlay,

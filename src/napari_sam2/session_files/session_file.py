@@ -33,11 +33,11 @@ import numpy as np
 
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.levels import choose_level
-from napari_sam2.quality import KEPT, PAGE
-from napari_sam2.records import RecordFile, SessionFileError
-from napari_sam2.session_codec import decode_object, decode_prompts
-from napari_sam2.session_writer import ABOUT, SAVED, SessionWriter
-from napari_sam2.stack_record import decode_view, digest_frame, type_name
+from napari_sam2.results.quality import KEPT, PAGE
+from napari_sam2.session_files.codec import decode_object, decode_prompts
+from napari_sam2.session_files.records import RecordFile, SessionFileError
+from napari_sam2.session_files.stack_record import decode_view, digest_frame, type_name
+from napari_sam2.session_files.writer import ABOUT, SAVED, SessionWriter
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Mapping, Sequence
@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from napari_sam2.predictors.frames import ArrayLike, View
     from napari_sam2.prompts import Prompt
-    from napari_sam2.workspace import Workspace
+    from napari_sam2.workspace.workspace import Workspace
 
 SUFFIX = ".sam2"
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from napari_sam2.overlaps import Overlap
+from napari_sam2.results.overlaps import Overlap
 
 RULES = {
     Overlap.KEEP: "what is there stay",

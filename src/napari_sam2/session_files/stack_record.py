@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.predictors.frames import FrameError, View
-from napari_sam2.records import digest_of
+from napari_sam2.session_files.records import digest_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from napari_sam2.predictors.frames import FrameSource
-    from napari_sam2.workspace import Workspace
+    from napari_sam2.workspace.workspace import Workspace
 
 LOOKED_AT = 3  #: frames by which a stack is known again
 

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.ledger import SessionObject
 from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_sam2.workspace.ledger import SessionObject
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence

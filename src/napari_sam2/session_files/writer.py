@@ -7,18 +7,23 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.quality import PAGE
-from napari_sam2.records import digest_of
-from napari_sam2.session_codec import encode_object, encode_prompts, to_json
-from napari_sam2.stack_record import describe, describe_labels, describe_stack, little_endian
+from napari_sam2.results.quality import PAGE
+from napari_sam2.session_files.codec import encode_object, encode_prompts, to_json
+from napari_sam2.session_files.records import digest_of
+from napari_sam2.session_files.stack_record import (
+    describe,
+    describe_labels,
+    describe_stack,
+    little_endian,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
-    from napari_sam2.labels import Changes
     from napari_sam2.prompts import Prompt
-    from napari_sam2.records import Name, RecordFile
-    from napari_sam2.workspace import Workspace
+    from napari_sam2.results.labels import Changes
+    from napari_sam2.session_files.records import Name, RecordFile
+    from napari_sam2.workspace.workspace import Workspace
 
 ABOUT, SAVED = ("about", "session"), ("about", "saved")
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from napari_sam2.overlaps import Overlap
+from napari_sam2.results.overlaps import Overlap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
     from contextlib import AbstractContextManager
 
-    from napari_sam2.ledger import Step
-    from napari_sam2.workspace import Workspace
+    from napari_sam2.workspace.ledger import Step
+    from napari_sam2.workspace.workspace import Workspace
 
 
 class Revisions:

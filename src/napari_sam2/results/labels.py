@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from scipy import ndimage
 
-from napari_sam2.earlier import EarlierLabels
 from napari_sam2.prompts import MaskPrompt, bounding_box
+from napari_sam2.results.earlier import EarlierLabels
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence

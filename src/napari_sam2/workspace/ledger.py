@@ -9,21 +9,21 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2 import history
-from napari_sam2.history import HISTORY_BYTES, History
-from napari_sam2.labels import Pixels
-from napari_sam2.overlaps import OVERLAP_BYTES, Claims, Overlap, place, settle_anew
 from napari_sam2.prompts import MaskPrompt
-from napari_sam2.quality import QualityTable
+from napari_sam2.results.labels import Pixels
+from napari_sam2.results.overlaps import OVERLAP_BYTES, Claims, Overlap, place, settle_anew
+from napari_sam2.results.quality import QualityTable
+from napari_sam2.workspace import history
+from napari_sam2.workspace.history import HISTORY_BYTES, History
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-    from napari_sam2.labels import StackLabels
-    from napari_sam2.overlaps import Claim
     from napari_sam2.predictors.objects import Remembered
     from napari_sam2.predictors.tracker import Tracker
     from napari_sam2.prompts import ObjectMask, Prompt
+    from napari_sam2.results.labels import StackLabels
+    from napari_sam2.results.overlaps import Claim
 
 BYTES_A_FRAME = 64  #: of a number in a set
 BYTES_A_PROMPT = 120

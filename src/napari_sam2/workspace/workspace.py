@@ -7,24 +7,24 @@ from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
-from napari_sam2.ledger import Keeping, Ledger, SessionObject
-from napari_sam2.merging import merge
 from napari_sam2.predictors.objects import check_prompt
-from napari_sam2.wording import RULES, count, prompting
+from napari_sam2.workspace.ledger import Keeping, Ledger, SessionObject
+from napari_sam2.workspace.merging import merge
+from napari_sam2.workspace.wording import RULES, count, prompting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
 
-    from napari_sam2.history import History
-    from napari_sam2.labels import StackLabels
-    from napari_sam2.ledger import Step
-    from napari_sam2.overlaps import Overlap
     from napari_sam2.predictors.frames import FrameSource
     from napari_sam2.predictors.tracker import Tracker
     from napari_sam2.prompts import FrameMasks, MaskPrompt, Prompt
-    from napari_sam2.quality import QualityTable
+    from napari_sam2.results.labels import StackLabels
+    from napari_sam2.results.overlaps import Overlap
+    from napari_sam2.results.quality import QualityTable
+    from napari_sam2.workspace.history import History
+    from napari_sam2.workspace.ledger import Step
 
 
 @dataclass(slots=True)

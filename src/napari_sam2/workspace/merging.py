@@ -11,8 +11,8 @@ from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from napari_sam2.ledger import Ledger, SessionObject
     from napari_sam2.prompts import Prompt
+    from napari_sam2.workspace.ledger import Ledger, SessionObject
 
 
 def merge(ledger: Ledger, into: int, other: int) -> None:

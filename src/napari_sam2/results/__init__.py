@@ -1,0 +1,1 @@
+"""What was found: labels, how sure they are, tracks; and the forms that others read."""

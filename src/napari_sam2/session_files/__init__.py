@@ -1,0 +1,1 @@
+"""Session files: nothing lost when written, all equal when read."""
