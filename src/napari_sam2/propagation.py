@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from itertools import takewhile
 from typing import TYPE_CHECKING
 
 from napari_sam2.model.sam2 import TRACKED_MEMORIES
+from napari_sam2.predictors.cancelling import Cancelled
 from napari_sam2.predictors.passes import (
     Answering,
     Pass,
@@ -89,8 +90,13 @@ class Run:
     def steps(self, plan: Plan) -> Generator[FrameMasks, None, None]:
         """Go through a plan; each step is written when it is given.
 
-        Ends where something is undone meanwhile.
+        Ends where something is undone meanwhile, or `Session.cancel` is called.
         """
+        self._work.tracker.cancellation.begin()
+        with suppress(Cancelled):
+            yield from self._go_through(plan)
+
+    def _go_through(self, plan: Plan) -> Generator[FrameMasks, None, None]:
         self._diary.begin(plan)
         with self._work.lock:
             self._work.labels.earlier.begin()
@@ -142,6 +148,7 @@ class Run:
     def _answer_all(self, ids: Iterable[int], frame: int) -> None:
         place = self._work.tracker.place
         for object_id in sorted(ids, key=lambda i: place(self._prompts(i, frame))):
+            self._work.tracker.cancellation.check()
             self._work.answer(object_id, frame)
 
     def _prompts(self, object_id: int, frame: int) -> Sequence[Prompt]:

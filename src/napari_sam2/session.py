@@ -122,8 +122,8 @@ class Session(SingleFrames, Persistent):
         """Follow objects from where they are prompted, and write them to the labels.
 
         A generator: each step is one frame, already written when it is given. Stop asking
-        to cancel; what was done stays, and a later run with its first frame as `start` goes
-        on as if it had not been interrupted.
+        to cancel, or call `cancel`; what was done stays, and a later run with its first frame
+        as `start` goes on as if it had not been interrupted.
 
         An object with new prompts on several frames attends to them all: they are answered
         first, a step a frame. Frames on which an object is locked keep what is there, and it
@@ -215,6 +215,15 @@ class Session(SingleFrames, Persistent):
         """Say which frames `correct` would visit; errors are the same."""
         with self._work.lock:
             return plan_correction_run(self._work, object_id, frame)
+
+    def cancel(self) -> None:
+        """Have a run that is under way end, also in the midst of a frame with many objects.
+
+        Called from any thread, as by a button, while another one asks for the steps of `propagate`
+        or `correct`: they end as if that were all. What was found stays, and of the frame under way
+        nothing does. A run that begins later does not know of it.
+        """
+        self._work.tracker.cancellation.ask()
 
     def labels_before(self, frame: int) -> np.ndarray:
         """Give the labels of a frame as they were before the last `propagate` or `correct`.

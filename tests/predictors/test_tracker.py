@@ -5,6 +5,7 @@ import pytest
 import torch
 from tracker_steps import FRAMES, assert_same, follow, prompt_several
 
+from napari_sam2.predictors.cancelling import Cancelled
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
@@ -111,6 +112,30 @@ def test_cancelled_and_resumed_is_as_done_in_one_go(make_tracker):
 
     for frame in range(4, 8):
         assert_same(in_parts.step([1, 2], frame), expected[frame], tolerance=0)
+
+
+def test_frame_that_is_cancelled_between_two_objects_was_never_begun(make_tracker, tiny_model):
+    whole, in_parts = make_tracker(max_objects=1), make_tracker(max_objects=1)
+    for tracker in (whole, in_parts):
+        prompt_several(tracker, [1, 2, 5])
+    expected = follow(whole, [1, 2, 5])
+    follow(in_parts, [1, 2, 5], range(4))
+
+    encoded = []
+
+    def ask(*_):
+        encoded.append(1)
+        in_parts.cancellation.ask()
+
+    hook = tiny_model.memory_encoder.register_forward_hook(ask)
+    with hook, pytest.raises(Cancelled):
+        in_parts.step([1, 2, 5], 4)
+    in_parts.cancellation.begin()
+
+    assert len(encoded) == 1
+    assert in_parts.followed_frames(1) == {1, 2, 3}
+    for frame in range(4, 8):
+        assert_same(in_parts.step([1, 2, 5], frame), expected[frame], tolerance=0)
 
 
 def test_what_is_kept_does_not_grow_with_the_frames(tiny_model):

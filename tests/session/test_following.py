@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from session_steps import prompted, run
 
-from napari_sam2 import MaskPrompt, Session, View
+from napari_sam2 import MaskPrompt, Session, Settings, TrackerOptions, View
 
 
 @pytest.mark.parametrize(
@@ -52,6 +52,25 @@ def test_cancelled_run_keeps_what_was_done(session):
 
     assert session.labels[:3].any(axis=(1, 2)).all()
     assert not session.labels[3:].any()
+
+
+def test_run_that_is_cancelled_amid_a_frame_goes_on_as_if_it_had_not_been(tiny_model, blobs):
+    one_by_one = Settings(tracker=TrackerOptions(max_objects=1))
+    whole, in_parts = (Session(blobs[0], tiny_model, settings=one_by_one) for _ in range(2))
+    for session in (whole, in_parts):
+        prompted(session)
+        session.add_points(session.add_object(), 0, [[60, 90]])
+    run(whole)
+
+    steps = in_parts.propagate()
+    begun = [next(steps).frame for _ in range(3)]
+    with tiny_model.memory_encoder.register_forward_hook(lambda *_: in_parts.cancel()):
+        rest = list(steps)
+
+    assert (begun, rest) == ([0, 1, 2], [])
+    assert not in_parts.labels[3:5].any()
+    assert run(in_parts, start=3) == [3, 4, 5, 6, 7]
+    assert np.array_equal(in_parts.labels, whole.labels)
 
 
 def test_preview_writes_nothing_until_it_is_accepted(session):

@@ -70,7 +70,7 @@ class Follower:
         )
 
     def cancel(self, why: str = "") -> None:
-        """Stop after the frame that is under way; what was found stays.
+        """Stop, also in the midst of a frame; what was found stays.
 
         Parameters
         ----------
@@ -79,7 +79,7 @@ class Follower:
         """
         if not self.is_running:
             return
-        self._job.cancel()
+        self._stop()
         self._end(f"Stopped, as {why}" if why else "Cancelled")
         if why:
             self._panels.status.pop_up()
@@ -96,8 +96,13 @@ class Follower:
 
     def shut(self) -> None:
         """Stop, and show nothing more."""
-        self._job.cancel()
+        self._stop()
         self._escape.give_back()
+
+    def _stop(self) -> None:
+        self._job.cancel()
+        if self._task is not None:
+            self._bench.cancel(self._task.stack.image)
 
     def _show(self, task: Task, step: Begun | FrameMasks) -> None:
         if isinstance(step, Begun):

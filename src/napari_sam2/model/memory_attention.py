@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from napari_sam2.model.attention import on_cpu
 from napari_sam2.model.positions import AxialRotary
 from napari_sam2.model.transformer import RotaryAttention
 
@@ -31,9 +33,18 @@ class MemoryAttentionLayer(nn.Module):
     def forward(
         self, image: Tensor, keys: Tensor, values: Tensor, rotary: AxialRotary, off_grid: int
     ) -> Tensor:
+        return self.see(self.look_around(image, rotary), keys, values, rotary, off_grid)
+
+    def look_around(self, image: Tensor, rotary: AxialRotary) -> Tensor:
+        """Have the image attend to itself."""
         normed = self.norm1(image)
-        image = image + self.self_attn(normed, normed, normed, rotary)
-        # The image may be shared by all objects up to here: the same input, the same result.
+        around: Tensor = image + self.self_attn(normed, normed, normed, rotary)
+        return around
+
+    def see(
+        self, image: Tensor, keys: Tensor, values: Tensor, rotary: AxialRotary, off_grid: int
+    ) -> Tensor:
+        """Have the image, which all objects may share up to here, attend to memories of each."""
         image = image.expand(len(keys), -1, -1)
         image = image + self.cross_attn_image(self.norm2(image), keys, values, rotary, off_grid)
         mixed: Tensor = image + self.linear2(F.relu(self.linear1(self.norm3(image))))
@@ -85,7 +96,24 @@ class MemoryAttention(nn.Module):
         """
         image = image + 0.1 * positions
         keys = memory + memory_positions
+        if len(memory) > 1 and on_cpu(image):
+            return self._one_by_one(image, keys, memory, pointer_tokens)
         for layer in self.layers:
             image = layer(image, keys, memory, self.rotary, pointer_tokens)
         conditioned: Tensor = self.norm(image)
+        return conditioned
+
+    def _one_by_one(
+        self, image: Tensor, keys: Tensor, values: Tensor, pointer_tokens: int
+    ) -> Tensor:
+        """Attend object by object, but for what they share: no CPU has cache for more at once."""
+        first, *others = cast("list[MemoryAttentionLayer]", list(self.layers))
+        shared = first.look_around(image, self.rotary).expand(len(keys), -1, -1)
+        conditioned = torch.empty_like(shared)
+        for i, into in enumerate(conditioned):
+            own = slice(i, i + 1)
+            one = first.see(shared[own], keys[own], values[own], self.rotary, pointer_tokens)
+            for layer in others:
+                one = layer(one, keys[own], values[own], self.rotary, pointer_tokens)
+            into.copy_(self.norm(one)[0])
         return conditioned

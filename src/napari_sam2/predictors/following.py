@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
+    from napari_sam2.predictors.cancelling import Cancellation
     from napari_sam2.predictors.segmenter import Segmenter
     from napari_sam2.predictors.strategies.strategy import Outlook, Strategy
     from napari_sam2.predictors.windows import Window
@@ -43,11 +44,16 @@ class Follower:
     ----------
     segmenter : Segmenter
     strategy : Strategy
+    cancellation : Cancellation
+        Asked before every batch.
     """
 
-    def __init__(self, segmenter: Segmenter, strategy: Strategy) -> None:
+    def __init__(
+        self, segmenter: Segmenter, strategy: Strategy, cancellation: Cancellation
+    ) -> None:
         self.segmenter = segmenter
         self.strategy = strategy
+        self._cancellation = cancellation
         self._batches = Batches(segmenter.options.max_objects, segmenter.model.device)
 
     def follow_each(
@@ -69,6 +75,7 @@ class Follower:
         """
 
         def follow_some(ids: Sequence[int]) -> dict[int, list[Followed]]:
+            self._cancellation.check()
             followed = self.follow(frame, window, [outlooks[i] for i in ids])
             return dict(zip(ids, followed, strict=True))
 

@@ -10,6 +10,7 @@ import torch
 
 from napari_sam2.predictors.answering import Answerer
 from napari_sam2.predictors.batches import explains_memory
+from napari_sam2.predictors.cancelling import Cancellation
 from napari_sam2.predictors.following import Follower
 from napari_sam2.predictors.objects import (
     Remembered,
@@ -83,7 +84,8 @@ class Tracker:
         self.windows = self.segmenter.windows
         strategy = find_strategy(self.options.strategy)
         self._recall = Recall(self.segmenter, strategy)
-        self._follower = Follower(self.segmenter, strategy)
+        self.cancellation = Cancellation()  #: asked for, no further batch of objects is begun
+        self._follower = Follower(self.segmenter, strategy, self.cancellation)
         self._answerer = Answerer(self._recall)
         self._found = found
         self._limit = Kept(self.options.memory_bytes, self.options.result_bytes)
@@ -309,6 +311,8 @@ class Tracker:
         ------
         DeviceMemoryError
             If there is no memory even for one object at a time.
+        Cancelled
+            If `cancellation` was asked for; nothing counts as found on the frame then.
         """
         self.segmenter.reader.arrive(frame)
         objects = {i: self._objects[i] for i in object_ids}
@@ -319,13 +323,16 @@ class Tracker:
                 outputs[object_id] = known.prompted[frame].output
             else:
                 windows[self._recall.aim(known, frame, reverse=reverse)].append(object_id)
+        followed = []  # and not remembered before all are found
         for window, ids in windows.items():  # of each in turn: frames are encoded once for it
             outlooks = {
                 i: self._recall.outlooks(objects[i], frame, window, reverse=reverse) for i in ids
             }
             for object_id, found in self._follower.follow_each(frame, window, outlooks):
-                outputs[object_id] = found[0].output
-                objects[object_id].go_on(frame, window, found)
+                followed.append((object_id, window, found))
+        for object_id, window, found in followed:
+            outputs[object_id] = found[0].output
+            objects[object_id].go_on(frame, window, found)
         for known in objects.values():
             known.tracked.add(frame)
             known.reverse, known.last = reverse, frame

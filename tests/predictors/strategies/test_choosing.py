@@ -146,12 +146,13 @@ def test_masks_are_taken_from_the_account_and_candidate_named(make_tracker):
     )
     told = Told([(0, 0)], [(1, 2), (0, 1)])
 
-    (first,), (lead, rival) = Follower(tracker.segmenter, told).follow(
+    (first,), (lead, rival) = Follower(tracker.segmenter, told, tracker.cancellation).follow(
         4, window, [[one], [one, other]]
     )
 
     each = [
-        Follower(tracker.segmenter, LatestFrames()).follow(4, window, [[x]]) for x in (one, other)
+        Follower(tracker.segmenter, LatestFrames(), tracker.cancellation).follow(4, window, [[x]])
+        for x in (one, other)
     ]
     of_one, of_other = (found[0][0].output for found in each)
     for found, expected, candidate in ((first, of_one, 0), (lead, of_other, 2), (rival, of_one, 1)):
