@@ -42,7 +42,7 @@ def main() -> None:
     print(f"copy: {bandwidth / 1e9:.1f} GB/s, read and written\n")
     print("| stage | GFLOP | ms | TFLOP/s | of the peak | of the bandwidth |")
     print("|---|---|---|---|---|---|")
-    for precision in (PRECISIONS[name] for name in options.precisions):
+    for precision in (PRECISIONS[name].frames for name in options.precisions):
         peak = operations_per_second(precision, device, options.rounds)
         print(f"| large product, {label(precision)} | | | {peak / 1e12:.3f} | 1 | |", flush=True)
         for name, work in stages(model, options.objects, precision):

@@ -48,7 +48,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=4, help="of each set")
     parser.add_argument("--objects", type=int, default=6, help="of each image")
     parser.add_argument("--frames", type=int, default=8, help="followed, of each sequence")
-    parser.add_argument("--precisions", nargs="+", default=["bfloat16"], choices=PRECISIONS)
+    parser.add_argument(
+        "--precisions", nargs="+", default=["mixed", "bfloat16"], choices=PRECISIONS
+    )
     parser.add_argument("--compile", action="store_true", help="measure compiled models, too")
     parser.add_argument("--device")
     options = parser.parse_args()

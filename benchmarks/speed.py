@@ -33,13 +33,14 @@ from napari_sam2 import (
     load_config,
 )
 from napari_sam2.predictors import load_model
-from napari_sam2.predictors.device import PRECISIONS, autocast
+from napari_sam2.predictors.device import PRECISIONS, Precision, autocast
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
 #: Frames with given masks; the three tracked after them attend to 6, 7 and 8 memories.
 PROMPTED, TRACKED = 6, 3
+MEASURED = ["float32", "mixed", "bfloat16"]  #: precisions of ours
 
 
 class Pair:
@@ -81,7 +82,7 @@ def main() -> None:
     parser.add_argument("--objects", type=int, nargs="*", default=[1, 8])
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--precisions", nargs="+", default=["float32", "bfloat16"])
+    parser.add_argument("--precisions", nargs="+", choices=PRECISIONS, default=MEASURED)
     parser.add_argument("--threads", type=int, help="of the CPU; all unless given")
     options = parser.parse_args()
     if options.threads:
@@ -100,9 +101,9 @@ def encoder(options: argparse.Namespace, device: torch.device) -> Iterator[tuple
     size = pair.config.image_size
     pixels = torch.randn(1, 3, size, size, device=device)
     metas = in_precision(lambda: pair.theirs.forward_image(pixels), device, pair.metas_precision)
-    for precision in chosen_precisions(options):
+    for name, precision in of_frames(options).items():
         ours = in_precision(lambda: pair.ours.encode_image(pixels), device, precision)
-        yield row(f"image encoder, {label(precision)}", metas, ours, options.rounds, device)
+        yield row(f"image encoder, {name}", metas, ours, options.rounds, device)
 
 
 def click(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, ...]]:
@@ -118,21 +119,21 @@ def click(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[s
     metas = in_precision(lambda: theirs.predict(**prompt), device, pair.metas_precision)
     with autocast(device, pair.metas_precision):
         theirs.set_image(image)
-    for precision in chosen_precisions(options):
+    for name, precision in of_frames(options).items():
         with autocast(device, precision):
             ours.set_image(image)
         mine = in_precision(lambda: ours.predict(**prompt), device, precision)
-        yield row(f"click, {label(precision)}", metas, mine, 4 * options.rounds, device)
+        yield row(f"click, {name}", metas, mine, 4 * options.rounds, device)
 
 
 def video(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, ...]]:
     """Follow objects, in the steady state."""
     pair = Pair(options.model, device)
     for count in options.objects:
-        for precision in chosen_precisions(options):
-            seconds = track_both(pair, pair.ours, count, precision)
-            name = f"video, {count} object{'s' * (count > 1)}, a frame, {label(precision)}"
-            yield (name, *shown(*seconds))
+        for name in options.precisions:
+            seconds = track_both(pair, pair.ours, count, PRECISIONS[name])
+            objects = f"{count} object{'s' * (count > 1)}"
+            yield (f"video, {objects}, a frame, {name}", *shown(*seconds))
 
 
 def approximate(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, ...]]:
@@ -141,15 +142,14 @@ def approximate(options: argparse.Namespace, device: torch.device) -> Iterator[t
     half = pair.config.image_size // 2
     ours = load_model(pair.ours, device=device, image_size=half)
     for count in options.objects:
-        for precision in chosen_precisions(options):
-            seconds = track_both(pair, ours, count, precision)
+        for name in options.precisions:
+            seconds = track_both(pair, ours, count, PRECISIONS[name])
             objects = f"{count} object{'s' * (count > 1)}"
-            name = f"video, {objects}, a frame, {label(precision)}, ours at {half} px"
-            yield (name, *shown(*seconds))
+            yield (f"video, {objects}, a frame, {name}, ours at {half} px", *shown(*seconds))
 
 
 def track_both(
-    pair: Pair, model: SAM2, count: int, precision: torch.dtype
+    pair: Pair, model: SAM2, count: int, precision: Precision
 ) -> tuple[list[float], list[float]]:
     """Time Meta's and a model of ours on each of the tracked frames."""
     import parity_reference as reference
@@ -184,17 +184,17 @@ def track_both(
 def embedded(options: argparse.Namespace, device: torch.device) -> Iterator[tuple[str, ...]]:
     """Time the embedded model by itself."""
     model = load_model("sam2.1_hiera_nano", device=device)
-    for precision in chosen_precisions(options):
-        yield from embedded_in(precision, model, options, device)
+    for name in options.precisions:
+        yield from embedded_in(name, model, options, device)
 
 
 def embedded_in(
-    precision: torch.dtype, model: SAM2, options: argparse.Namespace, device: torch.device
+    precision: str, model: SAM2, options: argparse.Namespace, device: torch.device
 ) -> Iterator[tuple[str, ...]]:
     """Time the embedded model in one precision."""
     stack = np.random.default_rng(0).integers(0, 255, (40, 512, 512), dtype=np.uint8)
-    name = f"nano, {label(precision)}"
-    predictor = ImagePredictor(model, precision=precision, field="frame")
+    name = f"nano, {precision}"
+    predictor = ImagePredictor(model, precision=PRECISIONS[precision], field="frame")
     embedding, clicking = [], []
     for image in stack[: 4 * options.rounds]:
         predictor.set_image(image)
@@ -207,7 +207,7 @@ def embedded_in(
     yield f"{name}: embed", "", milliseconds(embedding), ""
     yield f"{name}: click", "", milliseconds(clicking), ""
     for count in (1, 10):
-        settings = Settings(device=str(device), precision=label(precision))
+        settings = Settings(device=str(device), precision=precision)
         session = Session(stack, model, settings=settings)
         for number in range(count):
             cell = session.add_object()
@@ -230,9 +230,10 @@ ROWS: dict[str, Callable[..., Iterator[tuple[str, ...]]]] = {
 }
 
 
-def chosen_precisions(options: argparse.Namespace) -> list[torch.dtype]:
-    """Give those that ours is measured in."""
-    return [PRECISIONS[name] for name in options.precisions]
+def of_frames(options: argparse.Namespace) -> dict[str, torch.dtype]:
+    """Give what single frames are computed in, each once."""
+    named = {PRECISIONS[name].frames: name for name in reversed(options.precisions)}
+    return {name: dtype for dtype, name in reversed(named.items())}
 
 
 def in_precision(
@@ -281,11 +282,6 @@ def shown(metas: list[float], ours: list[float]) -> tuple[str, str, str]:
 def milliseconds(seconds: list[float]) -> str:
     """Give the median."""
     return f"{1000 * statistics.median(seconds):.0f}"
-
-
-def label(precision: torch.dtype) -> str:
-    """Name a precision."""
-    return str(precision).removeprefix("torch.")
 
 
 def machine(device: torch.device) -> str:

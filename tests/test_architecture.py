@@ -35,7 +35,7 @@ ALLOWED = {
     "result_files": {"results", "session"},
     "volumes": {"predictors", "prompts", "results", "session"},
     "training": CORE | {"evaluation", "results", "training"},
-    "evaluation": CORE | {"evaluation"},
+    "evaluation": CORE | {"automatic", "evaluation"},
     "demo": {"evaluation", "results", "session", "training"},
     "vos": {"evaluation", "meta", "model", "predictors"},
     "cli": CORE
@@ -50,8 +50,8 @@ ALLOWED = {
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE
     | {"_controls", "_label_layers", "_layers", "_painted", "_reader", "_reading", "_worker"}
-    | {"automatic", "autosave", "downloads", "magicgui", "napari", "qtpy", "result_files"}
-    | {"results", "session", "session_files", "settings", "superqt", "training"},
+    | {"automatic", "autosave", "downloads", "evaluation", "magicgui", "napari", "qtpy"}
+    | {"result_files", "results", "session", "session_files", "settings", "superqt", "training"},
     "_everything": {"_controls", "_widget", "model", "napari", "qtpy", "session"},
     "_widget": CORE
     | {"_controls", "_label_layers", "_layers", "_painted", "_reading", "_worker"}

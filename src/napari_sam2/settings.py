@@ -24,7 +24,9 @@ class Settings:
 
     checkpoint: Path | None = None  #: weights instead of the model's own
     device: str | None = None  #: the fastest there is unless given
-    precision: str | None = None  #: float32, bfloat16 or float16; safe for the device unless given
+    #: "float32", "bfloat16", "float16", or "mixed", which is exact but for what is remembered, and
+    #: faster where bfloat16 is; safe for the device unless given.
+    precision: str | None = None
     compile: bool = False  #: have torch compile the network: slow at first, then faster
     #: Edge of the square that the model sees, in pixels; its own unless given. With half of it all
     #: is several times as fast, and approximate.

@@ -13,10 +13,9 @@ from napari_sam2.results.labels import mask_prompts
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator, Iterable
 
-    import torch
-
     from napari_sam2.automatic import Everything, EverythingOptions, EverythingStep
     from napari_sam2.predictors import SAM2
+    from napari_sam2.predictors.device import Precision
     from napari_sam2.predictors.windows import Window
 
 
@@ -24,7 +23,7 @@ class SingleFrames(Annotations):
     """Asks the network about one frame at a time; nothing is followed."""
 
     model: SAM2
-    _precision: torch.dtype
+    _precision: Precision
 
     def segment(self, object_id: int, frame: int) -> Candidates:
         """Find an object on a frame where it is prompted.
@@ -158,7 +157,7 @@ class SingleFrames(Annotations):
         wanted = [chosen] if isinstance(chosen, int) else list(chosen)
         for frame in wanted:
             self.source.index(frame)
-        return Looker(self.model, self.source, self._precision, options).look(wanted)
+        return Looker(self.model, self.source, self._precision.frames, options).look(wanted)
 
     def add_everything(self, found: Everything, selection: Selection | None = None) -> list[int]:
         """Begin an object for each that was found and chosen, prompted with its mask.

@@ -109,10 +109,30 @@ def test_evaluate_prints_a_line_a_set_and_writes_every_score(tmp_path, tiny, blo
 
     out = capsys.readouterr().out
     assert status == 0
-    assert re.search(r"blobs +4 +\d\.\d{3} +\d\.\d{3} +1\.000 +1\.000$", out, re.MULTILINE)
+    number = r"\d\.\d{3}"
+    line = rf"blobs +4 +{number} +{number} +- +- +{number} +1\.000 +1\.000$"
+    assert re.search(line, out, re.MULTILINE)
     assert re.search(r"only those on which an object is annotated", out)
     assert re.search(r"01 +2 objects, 3 frames: mean IoU \d\.\d{3}", out)
     assert len(scores.read_text().splitlines()) == 5
+
+
+def test_evaluate_corrects_segments_everything_and_draws_the_worst_where_asked(
+    tmp_path, tiny, blobs, capsys
+):
+    folder = tmp_path / "blobs"
+    folder.mkdir()
+    tifffile.imwrite(folder / "images.tif", blobs[0][:1])
+    tifffile.imwrite(folder / "labels.tif", blobs[1][:1])
+    worst = tmp_path / "worst.png"
+
+    main(["evaluate", str(folder), "--correct", "--everything", "--worst", str(worst), *tiny])
+
+    out = capsys.readouterr().out
+    (line,) = re.findall(r"blobs +2 .*", out)
+    assert " - " not in line
+    assert re.search(r"1 images: mSA \d\.\d{3}", out)
+    assert worst.is_file()
 
 
 def test_set_that_cannot_be_measured_holds_up_no_other(tmp_path, tiny, blobs, capsys):

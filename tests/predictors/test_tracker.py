@@ -6,6 +6,7 @@ import torch
 from tracker_steps import FRAMES, assert_same, follow, prompt_several
 
 from napari_sam2.predictors.cancelling import Cancelled
+from napari_sam2.predictors.device import PRECISIONS
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.segmenter import TrackerOptions
 from napari_sam2.predictors.tracker import Tracker
@@ -248,3 +249,17 @@ def test_half_precision_finds_about_the_same(tiny_model, blobs):
         one, other = (t.step([1], frame)[1].logits for t in (exact, rough))
         assert other.dtype == torch.float32
         assert (one - other).abs().mean() < 0.1 * one.abs().mean()
+
+
+def test_mixed_precision_is_exact_on_prompts_and_nearly_so_on_what_follows(tiny_model, blobs):
+    source = FrameSource(blobs[0])
+    exact, mixed = (
+        Tracker(tiny_model, source, precision=PRECISIONS[name]) for name in ("float32", "mixed")
+    )
+    for tracker in (exact, mixed):
+        tracker.prompt(1, 0, [BoxPrompt(0, 15, 25, 45, 55)])
+
+    assert_same(mixed.step([1], 0), exact.step([1], 0), tolerance=0)
+    for frame in FRAMES[1:]:
+        one, other = (t.step([1], frame)[1].logits for t in (exact, mixed))
+        assert 0 < (one - other).abs().mean() < 0.01 * one.abs().mean()

@@ -38,13 +38,13 @@ class FineTuneResults(QWidget):
 
     def show_result(self, result: FineTuned) -> None:
         """Show what came of a run."""
-        from napari_sam2.training.pictures import side_by_side
+        from napari_sam2.evaluation.pictures import lay_out
 
         self.clear()
         self.scores.setText(table(result))
         for begin in range(0, len(result.pictures), ACROSS):
             pairs = result.pictures[begin : begin + ACROSS]
-            sheet = side_by_side(pairs, EDGE)
+            sheet = lay_out(list(zip(*pairs, strict=True)), EDGE)
             if sheet is not None:
                 label = QLabel()
                 label.setPixmap(_pixmap(sheet))

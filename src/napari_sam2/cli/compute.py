@@ -43,7 +43,7 @@ def compute_options(*, field: bool = True) -> argparse.ArgumentParser:
         help="weights of yours, .pt or .safetensors, instead of the model's own",
     )
     compute.add_argument("--device", help="cpu, cuda, mps; the fastest there is unless given")
-    compute.add_argument("--precision", help="float32, bfloat16 or float16")
+    compute.add_argument("--precision", help="float32, mixed, bfloat16 or float16")
     compute.add_argument(
         "--compile", action="store_true", help="compile the network: slow at first, then faster"
     )

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from napari_sam2.cli.compute import Commands
 
 
+WORST = 10  #: pictures a set
+
+
 def add_command(commands: Commands) -> None:
     """Add the command to the parser."""
     evaluate = commands.add_parser(
@@ -25,6 +28,15 @@ def add_command(commands: Commands) -> None:
     evaluate.add_argument("--whole", action="store_true", help="all labels are one object")
     evaluate.add_argument("--frames", type=int, default=10, help="frames of each sequence")
     evaluate.add_argument("--track", type=int, help="follow first-frame boxes so many frames")
+    evaluate.add_argument(
+        "--correct", action="store_true", help="correct each object, too: takes ten times as long"
+    )
+    evaluate.add_argument(
+        "--everything", action="store_true", help="segment everything without prompts, too"
+    )
+    evaluate.add_argument(
+        "--worst", type=Path, metavar="PNG", help="draw the objects that clicks find worst"
+    )
     evaluate.add_argument("--csv", type=Path, help="write every object's score")
     evaluate.set_defaults(run=_evaluate)
 
@@ -57,10 +69,15 @@ def _evaluate(options: argparse.Namespace) -> None:
         frames=options.frames,
         tracked=options.track or 0,
         strategy=options.strategy,
+        correct=options.correct,
+        everything=options.everything,
+        pictures=WORST if options.worst else 0,
     )
     results = report.Report()
     for line in report.measure(predictor, options.folders, measured, results):
         print(line, flush=True)
+    if options.worst:
+        report.write_worst(options.worst, results.worst)
     if options.csv:
         report.write_scores(options.csv, results.scores)
     if results.failures:

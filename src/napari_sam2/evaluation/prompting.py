@@ -24,8 +24,7 @@ class Target:
     @property
     def click(self) -> tuple[float, float]:
         """The pixel farthest from the object's edge, (row, column)."""
-        depth = ndimage.distance_transform_edt(np.pad(self.mask, 1))[1:-1, 1:-1]
-        row, column = np.unravel_index(depth.argmax(), depth.shape)
+        row, column = deepest(self.mask)
         return float(row + self.region[0].start), float(column + self.region[1].start)
 
     @property
@@ -38,6 +37,13 @@ class Target:
         """Compare with a mask (H, W) of the whole image."""
         inside = int((found[self.region] & self.mask).sum())
         return inside / (self.area + int(found.sum()) - inside)
+
+
+def deepest(mask: np.ndarray) -> tuple[int, int]:
+    """Give the pixel of a mask (H, W) that is farthest from its edge, (row, column)."""
+    depth = ndimage.distance_transform_edt(np.pad(mask, 1))[1:-1, 1:-1]
+    row, column = np.unravel_index(depth.argmax(), depth.shape)
+    return int(row), int(column)
 
 
 def find_targets(labels: np.ndarray, min_area: int = 1) -> list[Target]:

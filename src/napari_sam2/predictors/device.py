@@ -3,17 +3,33 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 
 if TYPE_CHECKING:
     from contextlib import AbstractContextManager
 
+
+class Precision(NamedTuple):
+    """How precisely each part of the network computes."""
+
+    frames: torch.dtype  #: the image encoder, and the decoder of masks
+    memories: torch.dtype  #: attention to memories, most of the work of a tracked frame
+
+    @classmethod
+    def of(cls, precision: torch.dtype | Precision) -> Precision:
+        """Give a precision; one of torch's is that of every part."""
+        return precision if isinstance(precision, Precision) else cls(precision, precision)
+
+
+#: What each is called. In "mixed", frames are seen exactly, and masks of prompts are exact; only
+#: what is followed is rounded, where memories, which are kept in bfloat16 anyhow, are attended to.
 PRECISIONS = {
-    "float32": torch.float32,
-    "bfloat16": torch.bfloat16,
-    "float16": torch.float16,
+    "float32": Precision.of(torch.float32),
+    "mixed": Precision(torch.float32, torch.bfloat16),
+    "bfloat16": Precision.of(torch.bfloat16),
+    "float16": Precision.of(torch.float16),
 }
 
 
@@ -41,7 +57,7 @@ def choose_device(name: str | None = None) -> torch.device:
     return device
 
 
-def choose_precision(name: str | None, device: torch.device) -> torch.dtype:
+def choose_precision(name: str | None, device: torch.device) -> Precision:
     """Give the precision of that name; without one, exact but on CUDA, where halves are safe.
 
     Raises
@@ -51,10 +67,11 @@ def choose_precision(name: str | None, device: torch.device) -> torch.dtype:
     """
     if name is None:
         if device.type != "cuda":
-            return torch.float32
-        return torch.bfloat16 if torch.cuda.get_device_capability(device)[0] >= 8 else torch.float16
+            return PRECISIONS["float32"]
+        is_recent = torch.cuda.get_device_capability(device)[0] >= 8
+        return PRECISIONS["bfloat16" if is_recent else "float16"]
     if name not in PRECISIONS:
-        raise ValueError(f"There is no precision {name!r}; choose from {sorted(PRECISIONS)}.")
+        raise ValueError(f"There is no precision {name!r}; choose from {list(PRECISIONS)}.")
     return PRECISIONS[name]
 
 

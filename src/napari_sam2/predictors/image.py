@@ -9,7 +9,7 @@ import torch
 
 from napari_sam2.model.mask_decoder import DecodedMasks, best_index, candidates, single
 from napari_sam2.model.sam2 import PromptTensors
-from napari_sam2.predictors.device import autocast
+from napari_sam2.predictors.device import Precision, autocast
 from napari_sam2.predictors.features import FeatureCache
 from napari_sam2.predictors.frames import ArrayLike, FrameSource, View
 from napari_sam2.predictors.transforms import cut_out, encode_clicks
@@ -28,7 +28,7 @@ class ImagePredictor:
     Parameters
     ----------
     model : SAM2
-    precision : torch.dtype
+    precision : torch.dtype or Precision
         Of the computation.
     field : {"auto", "frame"}
         What the model sees: a window that suits the object, or always the whole image.
@@ -41,10 +41,14 @@ class ImagePredictor:
     """
 
     def __init__(
-        self, model: SAM2, *, precision: torch.dtype = torch.float32, field: Field = "auto"
+        self,
+        model: SAM2,
+        *,
+        precision: torch.dtype | Precision = torch.float32,
+        field: Field = "auto",
     ) -> None:
         self.model = model
-        self.precision = precision
+        self.precision = Precision.of(precision)
         self.field = field
         self._features: FeatureCache | None = None
 
@@ -58,7 +62,7 @@ class ImagePredictor:
             Contrast; see `FrameSource`.
         """
         source = FrameSource(image, view)
-        self._features = FeatureCache(self.model, source, precision=self.precision)
+        self._features = FeatureCache(self.model, source, precision=self.precision.frames)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -102,7 +106,7 @@ class ImagePredictor:
         features = self._ready[0, window]
         size, device = self.model.config.image_size, self.model.device
         clicks = PromptTensors(*encode_clicks(prompts, window, size, device))
-        with autocast(device, self.precision):
+        with autocast(device, self.precision.frames):
             decoded = self.model.decode(self.model.without_memory(features), features, clicks)
         lone = len(prompts) == 1 and isinstance(prompts[0], PointPrompt)
         return candidates(decoded) if lone else single(decoded, self.model.config)

@@ -10,7 +10,7 @@ import torch
 
 from napari_sam2.model.mask_decoder import DecodedMasks
 from napari_sam2.model.sam2 import LOGIT_LIMIT, ObjectOutput, PromptTensors
-from napari_sam2.predictors.device import autocast
+from napari_sam2.predictors.device import Precision, autocast
 from napari_sam2.predictors.feature_store import FeatureStore
 from napari_sam2.predictors.features import FeatureCache
 from napari_sam2.predictors.memory import Attended, collate, group
@@ -68,26 +68,34 @@ class Segmenter:
     model : SAM2
         In evaluation mode, on the device to compute on.
     source : Frames
-    precision : torch.dtype
+    precision : torch.dtype or Precision
         Of the computation.
     options : TrackerOptions
     """
 
     def __init__(
-        self, model: SAM2, source: Frames, precision: torch.dtype, options: TrackerOptions
+        self,
+        model: SAM2,
+        source: Frames,
+        precision: torch.dtype | Precision,
+        options: TrackerOptions,
     ) -> None:
         self.model = model
         self.source = source
-        self.precision = precision
+        self.precision, self.memory_precision = Precision.of(precision)
         self.options = options
         self.windows = Windows(source.shape, model.config.image_size, options.field)
         self.reader = ReadAhead(source, options.ahead_bytes)
         store = None
         if options.feature_folder is not None:
             folder = Path(options.feature_folder)
-            store = FeatureStore(folder, model, precision, options.feature_folder_bytes)
+            store = FeatureStore(folder, model, self.precision, options.feature_folder_bytes)
         self.features = FeatureCache(
-            model, self.reader, precision=precision, max_bytes=options.feature_bytes, store=store
+            model,
+            self.reader,
+            precision=self.precision,
+            max_bytes=options.feature_bytes,
+            store=store,
         )
 
     def accept(self, frame: int, window: Window, mask: np.ndarray) -> ObjectOutput:
@@ -105,18 +113,19 @@ class Segmenter:
         Tensor, shape (B or 1, C, H / 16, W / 16)
         """
         features = self.features[frame, window]
-        with autocast(self.model.device, self.precision):
-            if not attended:
+        if not attended:
+            with autocast(self.model.device, self.precision):
                 return self.model.without_memory(features)
+        with autocast(self.model.device, self.memory_precision):
             groups = group([one.shape for one in attended])
             parts = [
                 self.model.with_memory(features, self._collate([attended[i] for i in alike]))
                 for alike in groups
             ]
-        if len(parts) == 1:
-            return parts[0]
-        order = torch.tensor([i for alike in groups for i in alike])
-        return torch.cat(parts)[order.argsort().to(self.model.device)]
+        if len(parts) > 1:
+            order = torch.tensor([i for alike in groups for i in alike])
+            parts = [torch.cat(parts)[order.argsort().to(self.model.device)]]
+        return parts[0].to(features.embedding.dtype)
 
     def decode(
         self,

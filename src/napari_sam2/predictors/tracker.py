@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from napari_sam2.model.sam2 import SAM2, ObjectOutput
+    from napari_sam2.predictors.device import Precision
     from napari_sam2.predictors.frames import Frames
     from napari_sam2.predictors.windows import Window
 
@@ -61,7 +62,7 @@ class Tracker:
         In evaluation mode, on the device to compute on.
     source : Frames
         The frames.
-    precision : torch.dtype
+    precision : torch.dtype or Precision
         Of the computation; float32 is exact.
     options : TrackerOptions, optional
     found : callable, optional
@@ -74,7 +75,7 @@ class Tracker:
         model: SAM2,
         source: Frames,
         *,
-        precision: torch.dtype = torch.float32,
+        precision: torch.dtype | Precision = torch.float32,
         options: TrackerOptions | None = None,
         found: Callable[[int, int], np.ndarray | None] | None = None,
     ) -> None:

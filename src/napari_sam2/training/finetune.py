@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
+from napari_sam2.evaluation.pictures import lay_out
 from napari_sam2.model.checkpoint import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.training import own_models
@@ -17,7 +18,6 @@ from napari_sam2.training.annotated import check_all, check_links, is_linked
 from napari_sam2.training.finetune_options import Ending, FineTuned, FineTuneOptions, Progress
 from napari_sam2.training.holding_out import hold_out
 from napari_sam2.training.learner import Learner, copied
-from napari_sam2.training.pictures import side_by_side
 from napari_sam2.training.run_state import RunState, describe
 from napari_sam2.training.scoring import Judge, Measurement, ScoreOptions, Scores
 from napari_sam2.training.views import ViewDrawer
@@ -88,7 +88,7 @@ class FineTuning:
         self._judge = Judge(
             self._split.held_out,
             ScoreOptions(objects=options.scored_objects, follow=options.sequences != "off"),
-            choose_precision(None, device),
+            choose_precision(None, device).frames,
         )
         self.step = 0
         self._before: Scores | None = None
@@ -262,7 +262,7 @@ class FineTuning:
             self._judged.config,
             weights,
             self._card(scores),
-            side_by_side(pairs),
+            lay_out(list(zip(*pairs, strict=True))),
         )
         return FineTuned(
             name=self.options.name,

@@ -12,9 +12,10 @@ from napari_sam2.model.locations import models_folder
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from napari_sam2.evaluation.pictures import Picture
     from napari_sam2.training.adapt import Learning
     from napari_sam2.training.holding_out import By
-    from napari_sam2.training.scoring import Picture, Scores
+    from napari_sam2.training.scoring import Scores
 
 Sequences = Literal["auto", "on", "off"]
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2.evaluation.pictures import Picture, take_picture
 from napari_sam2.evaluation.prompting import Target, find_targets
 from napari_sam2.predictors.frames import View
 from napari_sam2.predictors.image import ImagePredictor
@@ -20,13 +21,11 @@ if TYPE_CHECKING:
     import torch
 
     from napari_sam2.model.sam2 import SAM2
-    from napari_sam2.predictors.frames import Region
     from napari_sam2.prompts import Candidates
     from napari_sam2.training.annotated import Part
 
 FOLLOWED_FRAMES = 6  #: annotated frames after the first on which objects are followed
 FOLLOWED_OBJECTS = 6  #: in each stack, at most
-PICTURE_ROOM = 1.6  #: pictures are this many times as long as their object
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,17 +46,6 @@ class Scores:
     def __str__(self) -> str:
         track = "" if self.track is None else f", track {self.track:.3f}"
         return f"click {self.click:.3f}, box {self.box:.3f}{track}"
-
-
-class Picture(NamedTuple):
-    """One held-out object, and what was found of it by a click."""
-
-    title: str
-    image: np.ndarray  #: (h, w, 3), uint8
-    truth: np.ndarray  #: (h, w), bool
-    found: np.ndarray  #: (h, w), bool
-    iou: float
-    click: tuple[float, float]  #: (row, column) in the picture
 
 
 @dataclass(slots=True)
@@ -130,7 +118,7 @@ class Judge:
                 results.box.append(target.iou(boxed & known))
                 if (number, frame, identity) in self._pictured:
                     title = f"{part.stack.name}, frame {frame}, object {identity}"
-                    results.pictures.append(_picture(title, image, target, found & known))
+                    results.pictures.append(take_picture(title, image, target, found & known))
                 yield
         for part in self._parts:
             if self._follows(part):
@@ -169,26 +157,6 @@ def _target(codes: np.ndarray, code: int) -> Target:
 
 def _masks(candidates: Candidates) -> np.ndarray:
     return np.asarray(candidates.best.full(candidates.shape))
-
-
-def _picture(title: str, image: np.ndarray, target: Target, found: np.ndarray) -> Picture:
-    region = _around(target.region, found.shape)
-    row, column = (place - part.start for place, part in zip(target.click, region, strict=True))
-    truth = np.zeros(found.shape, dtype=bool)
-    truth[target.region] = target.mask
-    pixels = (image[region] * 255).round().astype(np.uint8)
-    return Picture(title, pixels, truth[region], found[region], target.iou(found), (row, column))
-
-
-def _around(region: Region, shape: tuple[int, ...]) -> Region:
-    """Give a square with room around an object, as far as the image goes."""
-    edge = round(PICTURE_ROOM * max(part.stop - part.start for part in region))
-    slices = []
-    for part, length in zip(region, shape, strict=True):
-        start = (part.start + part.stop - edge) // 2
-        start = min(max(start, 0), max(length - edge, 0))
-        slices.append(slice(start, min(start + edge, length)))
-    return slices[0], slices[1]
 
 
 def _evenly(n: int, most: int) -> list[int]:

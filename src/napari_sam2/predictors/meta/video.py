@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
     from pathlib import Path
 
+    from napari_sam2.predictors.device import Precision
     from napari_sam2.predictors.frames import ArrayLike
 
 #: Objects by id, and their masks as logits (N, 1, H, W), on one frame.
@@ -49,7 +50,7 @@ class SAM2VideoPredictor(nn.Module):
         are tracked over.
     binarize_mask_from_pts_for_mem_enc : bool
         Remember prompted frames as the user sees them.
-    precision : torch.dtype
+    precision : torch.dtype or Precision
         Of the computation. Meta's has no such argument: there as here, calls may be put into
         ``torch.autocast`` as well.
     """
@@ -63,7 +64,7 @@ class SAM2VideoPredictor(nn.Module):
         clear_non_cond_mem_around_input: bool = False,
         add_all_frames_to_correct_as_cond: bool = False,
         binarize_mask_from_pts_for_mem_enc: bool = False,
-        precision: torch.dtype = torch.float32,
+        precision: torch.dtype | Precision = torch.float32,
     ) -> None:
         super().__init__()
         self.model = model
