@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from napari.layers import Labels, Points, Shapes
-from qtpy.QtCore import Signal
-from qtpy.QtGui import QColor, QIcon
+from qtpy.QtCore import Qt, Signal
+from qtpy.QtGui import QColor, QIcon, QPixmap
 from qtpy.QtWidgets import (
     QButtonGroup,
     QCheckBox,
@@ -137,7 +137,11 @@ class PromptPanel(QWidget):
             "Prompts may come from layers of your own. The features 'object' and 'positive' are\n"
             "read where they are; without them, all is positive and of the current object."
         )
-        folded = QCollapsible(FOLDED, expandedIcon=QIcon(), collapsedIcon=QIcon())
+        # In PySide an icon that is null counts as none, and the widget would have no icon at all.
+        nothing = QPixmap(1, 1)
+        nothing.fill(Qt.GlobalColor.transparent)
+        icon = QIcon(nothing)
+        folded = QCollapsible(FOLDED, expandedIcon=icon, collapsedIcon=icon)
         folded.setToolTip(own.toolTip())
         folded.addWidget(own)
         # Its icons are black in any theme, and open it would look like a tool in hand.
