@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from napari_sam2.results.earlier import EarlierLabels
+from napari_sam2.results.pixels import Pixels
 from napari_sam2.session import Session
 
 SMALL = arrays(np.uint16, (4, 5), elements=st.integers(0, 3))
@@ -31,21 +32,33 @@ def test_frame_that_was_not_changed_is_given_as_it_is():
 
 
 def test_frames_that_were_changed_first_are_given_up_for_room():
-    earlier, plane = EarlierLabels(limit=250), np.zeros((8, 8), np.uint16)
+    before, after = np.zeros((8, 8), np.uint16), np.ones((8, 8), np.uint16)
+    room_for_one = Pixels.that_differ(before, after).nbytes
+    earlier = EarlierLabels(limit=room_for_one)
     for frame in range(3):
-        earlier.note(frame, plane, plane + 1)
+        earlier.note(frame, before, after)
 
-    assert earlier.frames() == [2]
+    assert [earlier.restore(frame, after).any() for frame in range(3)] == [True, True, False]
 
 
 def test_only_what_changed_is_kept():
-    earlier, before = EarlierLabels(limit=2), np.zeros((100, 100), np.uint16)
+    before = np.random.default_rng(0).integers(0, 1000, (100, 100), dtype=np.uint16)
     after = before.copy()
-    after[50, 50] = 1
+    after[50, 50] += 1
+    earlier = EarlierLabels(limit=40)
 
     earlier.note(0, before, after)
 
-    assert earlier.frames() == [0]
+    np.testing.assert_array_equal(earlier.restore(0, after), before)
+
+
+def test_objects_in_every_corner_of_a_frame_take_little():
+    before = np.zeros((512, 512), np.uint16)
+    after = before.copy()
+    for row, column in ((10, 10), (10, 470), (470, 10), (470, 470)):
+        after[row : row + 30, column : column + 30] = 1
+
+    assert Pixels.that_differ(before, after).nbytes < 1000
 
 
 def test_session_gives_labels_before_its_last_run(blobs, tiny_model):

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import itertools
 import math
-import zlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy import ndimage
 
-from napari_sam2.prompts import MaskPrompt, bounding_box
+from napari_sam2.prompts import MaskPrompt
 from napari_sam2.results.earlier import EarlierLabels
 
 if TYPE_CHECKING:
@@ -145,44 +143,6 @@ class Changes:
         """Give the planes that were written after so many changes, in order."""
         # Another thread may write meanwhile.
         return sorted(plane for plane, last in self._last.copy().items() if last > count)
-
-
-@dataclass(frozen=True, slots=True)
-class Pixels:
-    """Some pixels of a frame, and labels that they had at another time; compressed."""
-
-    region: tuple[slice, slice]
-    packed: bytes
-
-    @classmethod
-    def that_differ(cls, before: np.ndarray, after: np.ndarray) -> Pixels | None:
-        """Keep what labels (H, W) were where they are different now; None where nothing is."""
-        changed = before != after
-        box = bounding_box(changed)
-        if box is None:
-            return None
-        row, column, last_row, last_column = box
-        region = slice(row, last_row + 1), slice(column, last_column + 1)
-        return cls(region, _pack(changed[region], before[region]))
-
-    @property
-    def nbytes(self) -> int:
-        """How much memory this takes."""
-        return len(self.packed)
-
-    def swap(self, plane: np.ndarray) -> Pixels:
-        """Put the labels into a frame's, and give those that were there."""
-        part = plane[self.region]
-        data = np.frombuffer(zlib.decompress(self.packed), dtype=np.uint8)
-        n_bytes = (part.size + 7) // 8
-        changed = np.unpackbits(data[:n_bytes], count=part.size).astype(bool).reshape(part.shape)
-        earlier = Pixels(self.region, _pack(changed, part))
-        part[changed] = np.frombuffer(data[n_bytes:].tobytes(), dtype=part.dtype)
-        return earlier
-
-
-def _pack(changed: np.ndarray, part: np.ndarray) -> bytes:
-    return zlib.compress(np.packbits(changed).tobytes() + part[changed].tobytes(), level=1)
 
 
 def mask_prompts(frame: int, labels: ArrayLike) -> dict[int, MaskPrompt]:

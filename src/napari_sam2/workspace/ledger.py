@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.prompts import MaskPrompt
-from napari_sam2.results.labels import Pixels
 from napari_sam2.results.overlaps import OVERLAP_BYTES, Claims, Overlap, place, settle_anew
+from napari_sam2.results.pixels import Pixels
 from napari_sam2.results.quality import QualityTable
 from napari_sam2.workspace import history
 from napari_sam2.workspace.history import HISTORY_BYTES, History
