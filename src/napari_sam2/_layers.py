@@ -15,7 +15,7 @@ from napari_sam2.predictors.channels import SideBySide
 from napari_sam2.predictors.frames import View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from napari.components import Dims
     from napari.layers import Image, Layer
@@ -238,10 +238,15 @@ def new_labels(stack: Stack, data: Any, name: str) -> Labels:
 
 def new_preview(stack: Stack, name: str) -> Labels:
     """Make an empty layer for one frame; see `write_preview`."""
+    return new_labels(stack, np.zeros(preview_shape(stack), PREVIEW_DTYPE), name)
+
+
+def preview_shape(stack: Stack) -> tuple[int, ...]:
+    """Give the shape of a layer for one frame."""
     shape = [1] * stack.image.ndim
     for axis, size in zip(stack.seen, stack.shape, strict=True):
         shape[axis] = size
-    return new_labels(stack, np.zeros(shape, PREVIEW_DTYPE), name)
+    return tuple(shape)
 
 
 def write_preview(layer: Labels, stack: Stack, masks: FrameMasks) -> None:
@@ -310,6 +315,15 @@ def locate(
     frames = np.zeros(len(whole), dtype=int) if stack.axis is None else whole[:, stack.axis]
     here = np.all([whole[:, i] == at for i, at in stack.held.items()], axis=0)
     return frames, inside[:, stack.seen], np.broadcast_to(here, len(whole))
+
+
+def pixel_at(stack: Stack, world: Sequence[float]) -> tuple[float, float] | None:
+    """Give (row, column) on a frame of a place in the world; None beside the image."""
+    inside = np.array(stack.image.world_to_data(world), dtype=float)
+    row, column = (float(inside[axis]) for axis in stack.seen)
+    height, width = stack.shape
+    is_inside = -0.5 <= row <= height - 0.5 and -0.5 <= column <= width - 0.5
+    return (row, column) if is_inside else None
 
 
 def _linear(

@@ -22,7 +22,7 @@ from napari_sam2.prompts import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from napari.components import Dims
 
@@ -51,7 +51,11 @@ class Reading:
 
 
 def read_prompts(
-    stack: Stack, dims: Dims, layers: Iterable[Points | Shapes], object_id: int
+    stack: Stack,
+    dims: Dims,
+    layers: Iterable[Points | Shapes],
+    object_id: int,
+    given: Mapping[int, Mapping[int, MaskPrompt]] | None = None,
 ) -> Reading:
     """Express every point and shape in the stack's own pixels, whatever the layers' transforms.
 
@@ -65,6 +69,8 @@ def read_prompts(
     layers : iterable of Points or Shapes
     object_id : int
         The object of prompts that do not name one.
+    given : mapping of int to mapping, optional
+        Masks by object and frame that are on no layer; outlines are drawn over them.
 
     Raises
     ------
@@ -73,10 +79,16 @@ def read_prompts(
     """
     found: dict[int, dict[int, list[Prompt]]] = defaultdict(lambda: defaultdict(list))
     notices: list[str] = []
+    beneath = {(i, f): mask for i, by in (given or {}).items() for f, mask in by.items()}
     for layer in layers:
-        read = _read_points if isinstance(layer, Points) else _read_shapes
-        for one, prompt in read(stack, dims, layer, object_id, notices):
+        if isinstance(layer, Points):
+            read = _read_points(stack, dims, layer, object_id)
+        else:
+            read = _read_shapes(stack, dims, layer, object_id, notices, beneath)
+        for one, prompt in read:
             found[one][prompt.frame].append(prompt)
+    for (one, frame), mask in beneath.items():
+        found[one][frame].append(mask)
     return Reading(
         {i: {frame: tuple(p) for frame, p in sorted(by.items())} for i, by in found.items()},
         tuple(notices),
@@ -125,7 +137,7 @@ def column(layer: Points | Shapes, name: str, default: int | bool) -> list[Any]:
 
 
 def _read_points(
-    stack: Stack, dims: Dims, points: Points, object_id: int, notices: list[str]
+    stack: Stack, dims: Dims, points: Points, object_id: int
 ) -> Iterator[tuple[int, Prompt]]:
     owners, signs = _owners(points, object_id), column(points, POSITIVE, True)
     chosen = column(points, CANDIDATE, NO_CANDIDATE)
@@ -137,8 +149,14 @@ def _read_points(
 
 
 def _read_shapes(
-    stack: Stack, dims: Dims, shapes: Shapes, object_id: int, notices: list[str]
+    stack: Stack,
+    dims: Dims,
+    shapes: Shapes,
+    object_id: int,
+    notices: list[str],
+    beneath: dict[tuple[int, int], MaskPrompt],
 ) -> Iterator[tuple[int, Prompt]]:
+    """Read shapes; masks that outlines are drawn over are taken out of `beneath`."""
     owners, signs = _owners(shapes, object_id), column(shapes, POSITIVE, True)
     filled: dict[tuple[int, int], list[Filled]] = defaultdict(list)
     ignored: dict[str, int] = defaultdict(int)
@@ -159,6 +177,8 @@ def _read_shapes(
             inside = polygon(pixels[:, 0], pixels[:, 1], stack.shape)
             filled[owners[index], frame].append((*inside, sign))
     for (owner, frame), parts in filled.items():
+        if below := beneath.pop((owner, frame), None):
+            parts.insert(0, _filled(below))
         mask = _mask_of(stack, frame, parts)
         # An empty mask would say that the object is not there.
         if mask.part.size:
@@ -166,6 +186,11 @@ def _read_shapes(
         else:
             ignored["outlines without a pixel of the image"] += 1
     notices += [f"{count} ignored: {what}" for what, count in ignored.items()]
+
+
+def _filled(mask: MaskPrompt) -> Filled:
+    rows, columns = np.nonzero(mask.part)
+    return rows + mask.origin[0], columns + mask.origin[1], True
 
 
 def _mask_of(stack: Stack, frame: int, parts: Sequence[Filled]) -> MaskPrompt:

@@ -109,7 +109,13 @@ class SingleFrames(Annotations):
             known = frame in tracker.prompted_frames(object_id)
             return tracker.window(object_id, frame) if known else tracker.windows.whole
 
-    def prepare(self, object_id: int, frame: int, stop: Callable[[], bool] = lambda: False) -> bool:
+    def prepare(
+        self,
+        object_id: int,
+        frame: int,
+        stop: Callable[[], bool] = lambda: False,
+        place: tuple[float, float] | None = None,
+    ) -> bool:
         """Compute what the next prompt on a frame will need, so that it is answered fast.
 
         Parameters
@@ -119,6 +125,8 @@ class SingleFrames(Annotations):
         frame : int
         stop : callable
             Asked now and then; True ends it, and nothing is kept.
+        place : tuple of float, optional
+            (row, column) where it will be clicked; where it was last unless given.
 
         Returns
         -------
@@ -126,7 +134,7 @@ class SingleFrames(Annotations):
             Whether it was done.
         """
         self.source.index(frame)
-        return self._work.tracker.prepare(object_id, frame, stop)
+        return self._work.tracker.prepare(object_id, frame, stop, place)
 
     def segment_everything(
         self, frames: int | Iterable[int] | None = None, options: EverythingOptions | None = None

@@ -87,7 +87,7 @@ class Annotator(QObject):
         self.choosing = Choosing(viewer, panels, self._bench, self.layers, self.results)
         self.looking = Looking(viewer, panels, self._bench, self)
         self.results.previewed.connect(self.looking.update)
-        self.idle = Idle(viewer, panels, self._bench, self.results, lambda: self.is_busy, self)
+        self.idle = Idle(parts, self._bench, lambda: self.is_busy, self)
         self.autosaver = Autosaver(self._bench, panels.status.complain, self)
         self.files = Files(viewer, panels, self._bench, self.autosaver, self._read, self.adopt)
         self._edited = QTimer(self)
@@ -209,7 +209,8 @@ class Annotator(QObject):
             stack = self._panels.image.stack()
             self.layers.split_boxes(stack, current, self._panels.objects.begin)
             layers = self.layers.layers()
-            reading = read_prompts(stack, self._viewer.dims, layers, current)
+            given = self.layers.given.of(stack)
+            reading = read_prompts(stack, self._viewer.dims, layers, current, given)
             reading = self.painting.add_to(reading, stack)
         except ValueError as error:
             self._panels.status.complain(str(error))
@@ -321,9 +322,10 @@ class Annotator(QObject):
         self.results.forget(*object_ids)
         if self._panels.image.image() is None:
             return
-        self.layers.remove_objects(object_ids)
+        stack = self._panels.image.stack()
+        self.layers.remove_objects(stack, object_ids)
         for object_id in object_ids:
-            self.painting.remove(self._panels.image.stack(), object_id)
+            self.painting.remove(stack, object_id)
         task = self._read()
         if task is not None:
             self._edit(task.stack, partial(self._bench.synchronise, task))
@@ -331,6 +333,7 @@ class Annotator(QObject):
     def _change_image(self) -> None:
         image = self._panels.image.image()
         self._panels.track.set_n_frames(1 if image is None else self._panels.image.stack().n_frames)
+        self.layers.given.look_at(image)
         self._start_over("another image or axis was chosen")
         self.timeline.forget()
 

@@ -161,9 +161,22 @@ class Bench:
         yield as_seen(source.read(frame, window.region), size), window
 
     def prepare(
-        self, stack: Stack, object_id: int, frames: Sequence[int]
+        self,
+        stack: Stack,
+        object_id: int,
+        clicks: Sequence[tuple[int, tuple[float, float] | None]],
+        is_late: Callable[[], bool],
     ) -> Generator[int, None, None]:
-        """Compute what clicks on some frames will need, as long as nothing else is to be done.
+        """Compute what clicks will need, as long as nothing else is to be done.
+
+        Parameters
+        ----------
+        stack : Stack
+        object_id : int
+        clicks : sequence of (int, (float, float) or None)
+            The frame, and (row, column) on it; None for where the object was last.
+        is_late : callable
+            Whether it is other clicks that are expected by now.
 
         Yields
         ------
@@ -171,12 +184,16 @@ class Bench:
             A frame that is ready.
         """
         self._urgent.clear()
-        for frame in frames:
+
+        def stop() -> bool:
+            return self._urgent.is_set() or is_late()
+
+        for frame, place in clicks:
             with self._turns.take():
                 made = self._made.get(stack.image)
                 if made is None or not made.task.stack.same_pixels(stack):
                     return
-                is_ready = made.session.prepare(object_id, frame, self._urgent.is_set)
+                is_ready = made.session.prepare(object_id, frame, stop, place)
             if not is_ready:
                 return
             yield frame

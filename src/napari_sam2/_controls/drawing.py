@@ -6,11 +6,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from skimage.measure import find_contours
 
 from napari_sam2._reading import NO_CANDIDATE, Reading
 from napari_sam2.predictors.objects import check_prompt
-from napari_sam2.prompts import BoxPrompt, MaskPrompt, PointPrompt
+from napari_sam2.prompts import BoxPrompt, PointPrompt
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -21,9 +20,9 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Drawing:
-    """One point or shape."""
+    """One point or box."""
 
-    kind: str  #: point, rectangle or polygon
+    kind: str  #: point or rectangle
     vertices: np.ndarray  #: (N, axes of the image), in its pixels
     object_id: int
     positive: bool
@@ -31,10 +30,7 @@ class Drawing:
 
 
 def draw(stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]) -> Iterator[Drawing]:
-    """Draw prompts so that they are read as they were; they are given by object and frame.
-
-    An empty mask, which says that the object is not there, cannot be drawn.
-    """
+    """Draw points and boxes so that they are read as they were, given by object and frame."""
     for object_id, by_frame in prompts.items():
         for frame, on_frame in by_frame.items():
             for prompt in on_frame:
@@ -70,39 +66,15 @@ def _outlines(prompt: Prompt) -> Iterator[tuple[str, object, bool]]:
     """Give kind, (row, column) of the vertices, and sign."""
     if isinstance(prompt, PointPrompt):
         yield "point", [(prompt.row, prompt.column)], prompt.positive
-    elif isinstance(prompt, BoxPrompt):
+    if isinstance(prompt, BoxPrompt):
         (top, left), (bottom, right) = (prompt.row0, prompt.column0), (prompt.row1, prompt.column1)
         yield "rectangle", [(top, left), (top, right), (bottom, right), (bottom, left)], True
-    else:
-        yield from _polygons(prompt)
 
 
 def _candidate(prompt: Prompt) -> int:
     if isinstance(prompt, PointPrompt) and prompt.candidate is not None:
         return prompt.candidate
     return NO_CANDIDATE
-
-
-def _polygons(prompt: MaskPrompt) -> Iterator[tuple[str, object, bool]]:
-    """Give outlines and, negative, those of holes: from the outside in, as they are filled."""
-    contours = find_contours(np.pad(prompt.part, 1).astype(float), 0.5)
-    for contour in sorted(contours, key=lambda contour: -abs(_area(contour))):
-        # The first vertex comes again as the last one.
-        yield "polygon", _corners(contour[:-1]) - 1 + prompt.origin, _area(contour) > 0
-
-
-def _corners(contour: np.ndarray) -> np.ndarray:
-    """Leave out vertices on straight lines: napari takes long to draw many."""
-    before, after = contour - np.roll(contour, 1, axis=0), np.roll(contour, -1, axis=0) - contour
-    turns = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
-    corners: np.ndarray = contour[turns != 0]
-    return corners
-
-
-def _area(contour: np.ndarray) -> float:
-    """Give the area inside, negative for one around a hole."""
-    rows, columns = contour.T
-    return float((columns[:-1] * rows[1:] - columns[1:] * rows[:-1]).sum() / 2)
 
 
 def _lift(stack: Stack, frame: int, pixels: np.ndarray) -> np.ndarray:

@@ -109,7 +109,7 @@ class ObjectLinks(QObject):
         if hidden == self._hidden and not again:
             return
         self._hidden = hidden
-        for labels in self._results.layers():
+        for labels in (*self._results.layers(), *self._prompts.given.layers()):
             self._color(labels)
         for layer in self._prompts.layers():
             owners = column(layer, OBJECT, self._objects.current())

@@ -9,6 +9,7 @@ from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2._controls.drawing import draw
+from napari_sam2._controls.given_masks import GivenMasks, part_masks
 from napari_sam2._layers import placed
 from napari_sam2._reading import (
     CANDIDATE,
@@ -75,6 +76,8 @@ class PromptLayers(QObject):
         self._let_go.setSingleShot(True)
         self._let_go.timeout.connect(self._finish_drawing)
         self._sizes: dict[type, int] = {}  #: how many points or shapes were there last
+        self.given = GivenMasks(viewer, self)
+        self.given.edited.connect(self.edited)
         for kind, picker in pickers.items():
             picker.picked.connect(lambda layer, kind=kind: self._follow(kind, layer))
             self._adopt(kind)
@@ -121,7 +124,9 @@ class PromptLayers(QObject):
     ) -> None:
         """Go on with new layers that show these prompts, given by object and frame."""
         drawings: dict[type, list[Drawing]] = {kind: [] for kind in self._followed}
-        for drawing in draw(stack, prompts):
+        masks, drawable = part_masks(prompts)
+        self.given.hold(stack, masks)
+        for drawing in draw(stack, drawable):
             drawings[Points if drawing.kind == "point" else Shapes].append(drawing)
         for kind, drawn in drawings.items():
             layer = None
@@ -195,10 +200,12 @@ class PromptLayers(QObject):
             if found:
                 layer.selected_data = set(found)
                 layer.remove_selected()
+        self.given.remove(stack, (object_id,), frame)
 
-    def remove_objects(self, object_ids: Collection[int]) -> None:
+    def remove_objects(self, stack: Stack, object_ids: Collection[int]) -> None:
         """Remove all prompts of some objects, and those of no one by name."""
         gone = set(object_ids)
+        self.given.remove(stack, gone)
         for layer in self.layers():
             owners = column(layer, OBJECT, min(gone))
             found = {index for index, owner in enumerate(owners) if owner in gone}
@@ -210,6 +217,7 @@ class PromptLayers(QObject):
         """Let go of all layers."""
         self._viewer.layers.selection.events.active.disconnect(self._tell_tool)
         self._let_go.stop()
+        self.given.close()
         for kind in self._followed:
             self._follow(kind, None)
 

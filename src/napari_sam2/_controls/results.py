@@ -8,7 +8,7 @@ from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2._label_layers import lay, shows
-from napari_sam2._layers import align, new_labels, new_preview, write_preview
+from napari_sam2._layers import align, new_labels, new_preview, preview_shape, write_preview
 from napari_sam2.prompts import FrameMasks
 
 if TYPE_CHECKING:
@@ -63,7 +63,8 @@ class Results(QObject):
     def is_mine(self, layer: Layer) -> bool:
         """Whether a layer shows what was found."""
         labels = self._labels
-        return layer is self._preview or (labels is not None and layer.data is labels)
+        mine = (self._preview, *self._prompts.given.layers())
+        return layer in mine or (labels is not None and layer.data is labels)
 
     def forget(self, *object_ids: int) -> None:
         """Take objects out of the preview."""
@@ -155,14 +156,13 @@ class Results(QObject):
         write_preview(self._preview_layer(stack), stack, FrameMasks(frame, shape, masks))
 
     def _preview_layer(self, stack: Stack) -> Labels:
-        fresh = new_preview(stack, PREVIEW_NAME)
         layer = self._preview
         if layer is not None and layer in self._viewer.layers:
-            if layer.data.shape == fresh.data.shape:
+            if layer.data.shape == preview_shape(stack):
                 align(layer, stack)
                 return layer
             self._viewer.layers.remove(layer)
-        self._preview = fresh
+        self._preview = fresh = new_preview(stack, PREVIEW_NAME)
         self.insert(fresh)
         return fresh
 
@@ -177,7 +177,8 @@ class Results(QObject):
         """Add a layer below preview and prompts, and leave the tool in the user's hand."""
         layers = self._viewer.layers
         active = layers.selection.active
-        over = (self._preview if layer is not self._preview else None, *self._prompts.layers())
+        prompts = (*self._prompts.layers(), *self._prompts.given.layers())
+        over = (self._preview if layer is not self._preview else None, *prompts)
         above = [layers.index(one) for one in over if one in layers]
         layer.opacity = OPACITY
         layers.insert(min(above, default=len(layers)), layer)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
+    from napari_sam2._controls.given_masks import GivenMasks, Held
     from napari_sam2._controls.layer_picker import LayerPicker
     from napari_sam2._controls.object_table import ObjectTable
 
@@ -84,11 +85,13 @@ class Scene:
     drawn: Mapping[type, Drawn | None]  #: by kind of layer
     names: Mapping[int, str]
     current: int  #: the current object
+    given: Held | None  #: masks that are not drawn
 
     def same(self, other: Scene) -> bool:
         """Whether the same is drawn and listed; which object is the current one is no matter."""
         listed = list(self.names.items()) == list(other.names.items())
-        return listed and all(_alike(self.drawn[kind], other.drawn[kind]) for kind in self.drawn)
+        alike = all(_alike(self.drawn[kind], other.drawn[kind]) for kind in self.drawn)
+        return listed and alike and self.given is other.given
 
 
 def _alike(one: Drawn | None, other: Drawn | None) -> bool:
@@ -102,11 +105,13 @@ def _emptied(drawn: Drawn | None) -> Drawn | None:
     return Drawn(drawn.layer, (), (), drawn.features.iloc[:0], {}, {})
 
 
-def take_scene(pickers: Mapping[type, LayerPicker], objects: ObjectTable) -> Scene:
+def take_scene(
+    pickers: Mapping[type, LayerPicker], objects: ObjectTable, given: GivenMasks
+) -> Scene:
     """Copy what is drawn and listed now."""
     layers = {kind: picker.layer() for kind, picker in pickers.items()}
     drawn = {kind: None if layer is None else Drawn.on(layer) for kind, layer in layers.items()}
-    return Scene(drawn, dict(objects.names()), objects.current())
+    return Scene(drawn, dict(objects.names()), objects.current(), given.held)
 
 
 def show_scene(
@@ -114,6 +119,7 @@ def show_scene(
     viewer: ViewerModel,
     pickers: Mapping[type, LayerPicker],
     objects: ObjectTable,
+    given: GivenMasks,
 ) -> None:
     """Draw and list what was there, and nothing else; a layer that was removed comes back."""
     if dict(objects.names()) != dict(scene.names):
@@ -132,6 +138,7 @@ def show_scene(
             picker.pick(drawn.layer)
         if not drawn.same(Drawn.on(drawn.layer)):
             drawn.show()
+    given.restore(scene.given)
     objects.make_current(scene.current)
 
 
@@ -142,6 +149,7 @@ def tell_change(before: Scene, after: Scene) -> str:
     if gone:
         return f"remove {_several(gone)}"
     counts = {
+        "mask": _n_given(after) - _n_given(before),
         "point": _size(after, Points) - _size(before, Points),
         "shape": _size(after, Shapes) - _size(before, Shapes),
     }
@@ -164,6 +172,10 @@ def _several(names: list[str]) -> str:
 def _size(scene: Scene, kind: type) -> int:
     drawn = scene.drawn[kind]
     return 0 if drawn is None else len(drawn.vertices)
+
+
+def _n_given(scene: Scene) -> int:
+    return sum(map(len, scene.given[1].values())) if scene.given else 0
 
 
 def _replace_shapes(layer: Shapes, drawn: Drawn) -> None:

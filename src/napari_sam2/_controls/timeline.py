@@ -171,7 +171,8 @@ class Timeline(QObject):
             return
         before = self._read() if entry.steps else None
         self._now = entry.before if back else entry.after
-        show_scene(self._now, self._viewer, self._panels.prompts.pickers, self._panels.objects)
+        pickers, objects = self._panels.prompts.pickers, self._panels.objects
+        show_scene(self._now, self._viewer, pickers, objects, self._layers.given)
         self._layers.set_next(self._now.current, self._panels.prompts.positive)
         self._drawn.stop()
         after = self._read() if entry.steps else None
@@ -213,7 +214,8 @@ class Timeline(QObject):
             self._add(Entry("", self._now, self._now, [step]))
 
     def _take(self) -> Scene:
-        return take_scene(self._panels.prompts.pickers, self._panels.objects)
+        pickers, objects = self._panels.prompts.pickers, self._panels.objects
+        return take_scene(pickers, objects, self._layers.given)
 
     def _listen(self, layer: Any) -> None:
         """Follow what is painted on the layer of labels."""

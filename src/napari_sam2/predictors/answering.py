@@ -83,14 +83,22 @@ class Answerer:
         chosen = 0 if wanted is None else numbers.index(wanted)
         return Candidates(frame, self.segmenter.source.shape, masks, chosen, numbers)
 
-    def expected_windows(self, known: TrackedObject | None, frame: int) -> Sequence[Window]:
-        """Give where a click would be looked at, if it lies where the object was last.
+    def expected_windows(
+        self,
+        known: TrackedObject | None,
+        frame: int,
+        place: tuple[float, float] | None = None,
+    ) -> Sequence[Window]:
+        """Give where a click would be looked at, at a place or else where the object was last.
 
         That is the whole frame where it was nowhere.
         """
         windows = self.segmenter.windows
+        asked = () if place is None else (PointPrompt(frame, *place),)
         if known and (seen := known.seen_on(frame)):
-            return (seen.window,)
+            return (windows.fit(seen.window, seen.extent, asked) if asked else seen.window,)
+        if asked:
+            return windows.first(asked)
         near = known.nearest_sighting(frame, reverse=known.reverse) if known else None
         if near is None or near.extent is None:
             return (windows.whole,)

@@ -169,18 +169,24 @@ class Tracker:
         last = known.prompted.get(frame) if known else None
         return last is not None and last.is_answer_to(prompts)
 
-    def prepare(self, object_id: int, frame: int, stop: Callable[[], bool]) -> bool:
+    def prepare(
+        self,
+        object_id: int,
+        frame: int,
+        stop: Callable[[], bool],
+        place: tuple[float, float] | None = None,
+    ) -> bool:
         """Have the features of a frame ready for a click on an object; give up when `stop` says so.
 
-        They are of the windows in which a click would be looked at, if it lies where the object
-        was on the nearest frame; of the whole frame where it was nowhere.
+        They are of the windows in which a click at `place` would be looked at; unless given, where
+        the object was on the nearest frame, and of the whole frame where it was nowhere.
 
         Returns
         -------
         bool
             Whether they are there.
         """
-        windows = self._answerer.expected_windows(self._objects.get(object_id), frame)
+        windows = self._answerer.expected_windows(self._objects.get(object_id), frame, place)
         return all(self.segmenter.features.prepare(frame, one, stop) for one in windows)
 
     def place(self, prompts: Sequence[Prompt]) -> tuple[int, int]:
