@@ -318,8 +318,9 @@ def locate(
 
 
 def pixel_at(stack: Stack, world: Sequence[float]) -> tuple[float, float] | None:
-    """Give (row, column) on a frame of a place in the world; None beside the image."""
-    inside = np.array(stack.image.world_to_data(world), dtype=float)
+    """Give (row, column) on a frame of a place in the viewer's world; None beside the image."""
+    image = stack.image
+    inside = np.array(image.world_to_data(world[-image.ndim :]), dtype=float)
     row, column = (float(inside[axis]) for axis in stack.seen)
     height, width = stack.shape
     is_inside = -0.5 <= row <= height - 0.5 and -0.5 <= column <= width - 0.5

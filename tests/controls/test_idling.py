@@ -61,6 +61,35 @@ def test_first_look_at_a_click_on_a_neighbour_encodes_nothing(dock, viewer, qtbo
     assert not {(1, window) for window in looked_at_first} & set(encoded)
 
 
+def test_what_lies_under_the_mouse_is_encoded(dock, viewer, qtbot, hand):
+    hand.add_points(dock, [0, 30, 40])
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
+    session = dock.annotator._bench._made[dock.panels.image.image()].session
+    tracker = session._work.tracker
+    dock.panels.objects.begin()
+    wanted = {(0, one) for one in tracker.windows.first([PointPrompt(0, 60, 90)])}
+    qtbot.waitUntil(lambda: not dock.annotator.idle._timer.isActive(), timeout=WAIT)
+    assert not wanted <= set(tracker.segmenter.features._kept)
+
+    viewer.cursor.position = (0, 30, 45)  # pixels are half as large
+
+    qtbot.waitUntil(lambda: wanted <= set(tracker.segmenter.features._kept), timeout=WAIT)
+
+
+def test_mouse_that_would_not_click_has_nothing_encoded(dock, viewer, qtbot, hand, encoded):
+    hand.add_points(dock, [0, 30, 40])
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
+    dock.annotator.layers.put_down()
+    idle = dock.annotator.idle
+    qtbot.waitUntil(lambda: not (idle._timer.isActive() or idle._job.is_running), timeout=WAIT)
+    encoded.clear()
+
+    viewer.cursor.position = (0, 30, 45)
+    qtbot.wait(400)
+
+    assert not encoded
+
+
 def test_nothing_is_encoded_before_the_first_prompt(dock, viewer, qtbot, encoded):
     viewer.dims.set_point(0, 2)
     qtbot.wait(700)

@@ -9,7 +9,7 @@ from layer_steps import SQUARE, in_world, read, stack_of
 from napari.layers import Image, Points, Shapes
 from skimage.draw import polygon2mask
 
-from napari_sam2._layers import alignment, new_labels, new_preview, write_preview
+from napari_sam2._layers import alignment, new_labels, new_preview, pixel_at, write_preview
 from napari_sam2.prompts import BoxPrompt, FrameMasks, MaskPrompt, PointPrompt
 
 finite = st.floats(-50, 50)
@@ -42,6 +42,24 @@ def test_points_arrive_in_image_pixels_under_every_transform(transform, position
 
     assert all(isinstance(prompt, PointPrompt) for prompt in found)
     np.testing.assert_allclose([(p.row, p.column) for p in found], positions, atol=1e-6)
+
+
+@settings(max_examples=40, deadline=None)
+@given(transforms(), st.tuples(st.floats(-0.4, 11.4), st.floats(-0.4, 14.4)))
+def test_place_in_the_world_is_found_in_the_image_under_every_transform(transform, place):
+    image = Image(np.zeros((4, 12, 15)), contrast_limits=(0, 1), **transform)
+    stack, _ = stack_of(image)
+    (world,) = in_world(image, [place])
+
+    # The viewer has one more axis than the image.
+    np.testing.assert_allclose(pixel_at(stack, (7.0, *world)), place, atol=1e-6)
+
+
+def test_place_beside_the_image_is_on_no_pixel(image):
+    stack, _ = stack_of(image)
+
+    assert pixel_at(stack, image.data_to_world((0, 12, 3))) is None
+    assert pixel_at(stack, image.data_to_world((0, 3, -1))) is None
 
 
 @settings(max_examples=40, deadline=None)
