@@ -42,6 +42,7 @@ ACROSS, RADIUS = 20, 14  #: discs in a row of the large stack, and their size in
 DRIFT = 1.0  #: pixels a frame
 IDLE = 3.0  #: seconds, in which frames are encoded ahead
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
+NOTHING = object()  #: is waited for
 PLAIN = Qt.KeyboardModifier.NoModifier
 SAMPLE = "from napari_sam2._sample_data import nuclei; import numpy, sys; " + (
     "numpy.save(sys.argv[1], nuclei()[0][0])"
@@ -146,7 +147,7 @@ class Hand:
         self.viewer = viewer
         self.dock: Any = None
         self._canvas = viewer.window._qt_viewer.canvas
-        self._before: Any = None
+        self._before: Any = NOTHING  #: what was answered before the click
         self._is_answered = False
         self.seen: float | None = None  #: when the answer was drawn
         self._canvas._scene_canvas.events.draw.connect(self._see)
@@ -189,6 +190,7 @@ class Hand:
         self.click(row, column)
         until(lambda: self.seen is not None)
         assert self.seen is not None
+        self._before = NOTHING
         return self.seen - begun
 
     def settle(self) -> None:
@@ -216,6 +218,8 @@ class Hand:
         return self.dock.annotator.results.candidates(stack, objects.current(), frame)
 
     def _notice(self) -> None:
+        if self._before is NOTHING:
+            return
         found = self._candidates()
         if found is not None and found is not self._before:
             self._is_answered = True
