@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 import threading
 import time
@@ -34,9 +35,12 @@ class Block:
     at_work: float  #: seconds of it that the thread of the window had the processor
     stacks: list[Stack]
     held: bool  #: whether no other thread ran Python either
+    clearing: float  #: seconds of it that Python cleared away what is not used any more
 
     def tell(self) -> str:
         """Say what the window did, most of that time."""
+        if self.clearing > self.seconds / 3:
+            return f"Python's garbage collection ({1000 * self.clearing:.0f} ms)"
         ours = Counter(name for one in self.stacks if (name := _innermost(one, OURS)))
         inner = Counter(_name(one[0]) for one in self.stacks if one)
         if not inner:
@@ -81,6 +85,8 @@ class Heartbeat:
         self._stacks: list[Stack] = []
         self._last, self._worked = time.perf_counter(), time.thread_time()
         self._looked = self._longest_look = 0.0
+        self._clearing = self._began_clearing = 0.0
+        gc.callbacks.append(self._note_clearing)
         self._timer = QTimer()
         self._timer.setTimerType(Qt.TimerType.PreciseTimer)
         self._timer.setInterval(round(1000 * INTERVAL))
@@ -101,8 +107,14 @@ class Heartbeat:
             self._phase = None
 
     def _begin(self) -> None:
-        self._stacks, self._longest_look = [], 0.0
+        self._stacks, self._longest_look, self._clearing = [], 0.0, 0.0
         self._last, self._worked = time.perf_counter(), time.thread_time()
+
+    def _note_clearing(self, what: str, about: object) -> None:
+        if what == "start":
+            self._began_clearing = time.perf_counter()
+        else:
+            self._clearing += time.perf_counter() - self._began_clearing
 
     def _tick(self) -> None:
         gap = time.perf_counter() - self._last - INTERVAL
@@ -111,7 +123,8 @@ class Heartbeat:
             if gap > LATE:
                 worked = time.thread_time() - self._worked
                 held = self._longest_look > gap / 2
-                self._phase.blocks.append(Block(gap, worked, self._stacks, held))
+                block = Block(gap, worked, self._stacks, held, self._clearing)
+                self._phase.blocks.append(block)
         self._begin()
 
     def _watch(self) -> None:

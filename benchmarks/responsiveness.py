@@ -40,7 +40,8 @@ WINDOW = (1280, 800)  #: pixels
 N_FRAMES, SIZE = 50, 1024  #: of the large stack
 ACROSS, RADIUS = 20, 14  #: discs in a row of the large stack, and their size in pixels
 DRIFT = 1.0  #: pixels a frame
-IDLE = 3.0  #: seconds, in which frames are encoded ahead
+IDLE = 1.5  #: seconds, in which frames are encoded ahead
+AIMING = 0.4  #: seconds, for which the mouse rests before it clicks
 CTRL, SHIFT = Qt.KeyboardModifier.ControlModifier, Qt.KeyboardModifier.ShiftModifier
 NOTHING = object()  #: is waited for
 PLAIN = Qt.KeyboardModifier.NoModifier
@@ -80,7 +81,9 @@ class Bench:
         self.heart: Any = None
 
     @contextmanager
-    def window(self, images: np.ndarray, name: str) -> Iterator[Hand]:
+    def window(
+        self, images: np.ndarray, name: str, closing: str = "close the window"
+    ) -> Iterator[Hand]:
         """Open a window on a stack, and close it."""
         viewer = napari.Viewer(show=True, show_welcome_screen=False)
         viewer.window.resize(*WINDOW)
@@ -92,7 +95,7 @@ class Bench:
         try:
             yield hand
         finally:
-            with self.phase("close the window"):
+            with self.phase(closing):
                 viewer.close()
                 rest(0.2)
             QThreadPool.globalInstance().waitForDone(60_000)
@@ -128,11 +131,14 @@ class Bench:
         for name, seconds in self.times:
             median, longest = statistics.median(seconds), max(seconds)
             print(f"| {name} | {len(seconds)} | {median:.2f} | {longest:.2f} |")
-        print("\n| while | 99 % below, ms | longest block, ms | what then |\n|---|---|---|---|")
+        print("\n| while | 99 % below, ms | longest block, ms | of it at work, ms | what then |")
+        print("|---|---|---|---|---|")
         for phase in self.phases:
-            what = phase.worst()[0].tell() if phase.longest > 0.05 else ""
+            worst = phase.worst()
+            what = worst[0].tell() if phase.longest > 0.05 else ""
+            at_work = f"{1000 * worst[0].at_work:.0f}" if worst else ""
             usual, longest = 1000 * phase.usual, 1000 * phase.longest
-            print(f"| {phase.name} | {usual:.0f} | {longest:.0f} | {what} |")
+            print(f"| {phase.name} | {usual:.0f} | {longest:.0f} | {at_work} | {what} |")
         for phase in self.phases if self.options.blame else ():
             print(f"\n{phase.name}")
             for block in phase.worst(self.options.blame):
@@ -168,11 +174,16 @@ class Hand:
         if not button.isChecked():
             QTest.mouseClick(button, Qt.MouseButton.LeftButton)
 
-    def click(self, row: float, column: float) -> None:
-        """Click on a pixel of the image."""
+    def aim(self, row: float, column: float) -> QPoint:
+        """Move the mouse over a pixel of the image."""
         x, y, *_ = self._canvas.view.scene.transform.map([column, row, 0, 1])
         position = QPoint(round(float(x)), round(float(y)))
         QTest.mouseMove(self.native, position)
+        return position
+
+    def click(self, row: float, column: float) -> None:
+        """Click on a pixel of the image."""
+        position = self.aim(row, column)
         QTest.mouseClick(self.native, Qt.MouseButton.LeftButton, PLAIN, position)
 
     def press(self, key: Qt.Key, modifier: Qt.KeyboardModifier = PLAIN) -> None:
@@ -183,8 +194,10 @@ class Hand:
         """Move the slider."""
         self.viewer.dims.set_point(0, frame)
 
-    def answered(self, row: float, column: float) -> float:
-        """Click, and wait until the answer is drawn; give how long that took."""
+    def answered(self, row: float, column: float, aiming: float = 0.0) -> float:
+        """Aim, click, and wait until the answer is drawn; give how long it took from the click."""
+        self.aim(row, column)
+        rest(aiming)
         self._before, self._is_answered, self.seen = self._candidates(), False, None
         begun = time.perf_counter()
         self.click(row, column)
@@ -207,7 +220,7 @@ class Hand:
         """Click objects on the first frame at once, each a new one."""
         self.take_up("point")
         for row, column in places:
-            if self.dock.annotator.layers.layers()[0].data.size:
+            if len(self.dock.annotator.layers.layers()[0].data):
                 self.dock.panels.objects.begin()
             self.dock.annotator.layers.layers()[0].add([0, row, column])
         self.settle()
@@ -229,6 +242,31 @@ class Hand:
             self.seen = time.perf_counter()
 
 
+def alone(bench: Bench) -> None:
+    """Do in napari, without the dock, what it does by itself."""
+    images, _ = large_stack()
+    with bench.window(images, "discs", "napari alone: close the window") as hand:
+        with bench.phase("napari alone: go through frames"):
+            go_through(hand, bench.options.seconds / 2)
+        for _ in range(3):
+            with bench.phase("napari alone: add a Labels layer"):
+                hand.viewer.add_labels(np.zeros((1, SIZE, SIZE), np.uint16))
+                rest(0.5)
+        with bench.phase("napari alone: add a Points layer"):
+            hand.viewer.add_points(np.zeros((0, 3)))
+            rest(0.5)
+        with bench.phase("napari alone: go through frames, 4 layers more"):
+            go_through(hand, bench.options.seconds / 2)
+
+
+def go_through(hand: Hand, seconds: float, goes_on: Callable[[], bool] = lambda: True) -> None:
+    """Look at seven frames a second."""
+    begun = time.perf_counter()
+    while (passed := time.perf_counter() - begun) < seconds and goes_on():
+        hand.go_to(round(7 * passed) % N_FRAMES)
+        rest(0.1)
+
+
 def sample(bench: Bench) -> None:
     """Click nuclei of the sample time-lapse, follow them, correct, undo."""
     with tempfile.TemporaryDirectory() as folder:
@@ -241,8 +279,11 @@ def sample(bench: Bench) -> None:
         with bench.phase("open the dock"):
             hand.open_dock()
             rest(0.1)
-        hand.take_up("point")
-        hand.answered(*places[0])
+        with bench.phase("take up the point tool (napari adds a layer)"):
+            hand.take_up("point")
+            rest(0.05)
+        with bench.phase("first preview (napari adds a layer)"):
+            hand.answered(*places[0])
         bench.note("open the dock to the first mask", [time.perf_counter() - begun])
         hand.settle()
         with bench.phase("do nothing"):
@@ -255,34 +296,40 @@ def click_around(bench: Bench, hand: Hand, places: np.ndarray, what: str) -> Non
     times: dict[str, list[float]] = {}
     first = places[0]
     others = sorted(places[1:], key=lambda place: float(np.hypot(*(place - first))))
-    steps = [("on the object", first + 3)]
-    steps += [("beside it", place) for place in others[:2]]
-    steps += [("far from it", place) for place in others[-2:]]
-    for where, frames in (("same frame", (0,)), ("next frame", (1, 2, 3))):
-        for name, place in steps if where == "same frame" else ():
+    for name, place, aiming in (
+        ("the same object again", first + 3, AIMING),
+        *(("another object", place, AIMING) for place in (*others[:2], *others[-2:])),
+        *(("another object, without aiming", place, 0.0) for place in others[2:-2][:4]),
+    ):
+        with bench.phase("click"):
+            if "another" in name:
+                hand.begin_object()
+            taken = hand.answered(*place, aiming)
+        times.setdefault(name, []).append(taken)
+        hand.settle()
+    hand.dock.panels.objects.make_current(1)
+    hand.settle()
+    for frame in (1, 2, 3):
+        for name, place, aiming in (
+            ("the object on the next frame", first + 2, AIMING),
+            ("the object on the next frame, without aiming", first + 2, 0.0),
+            ("elsewhere on the next frame", others[-1], AIMING),
+        ):
             with bench.phase("click"):
-                if name != "on the object":
-                    hand.begin_object()
-                taken = hand.answered(*place)
-            times.setdefault(f"{where}, {name}", []).append(taken)
+                hand.go_to(frame)
+                rest(0.05)
+                taken = hand.answered(*place, aiming)
+            times.setdefault(name, []).append(taken)
             hand.settle()
-        for frame in frames if where == "next frame" else ():
-            for name, place in (steps[0], steps[1], steps[-1]):
-                with bench.phase("click"):
-                    hand.go_to(frame)
-                    rest(0.05)
-                    taken = hand.answered(*place)
-                times.setdefault(f"{where}, {name}", []).append(taken)
-                hand.settle()
-                # As if it had not been clicked: the next one is a first one, too.
-                with bench.phase("undo and redo"):
-                    hand.press(Qt.Key.Key_Z, CTRL)
-                    rest(0.5)
-                hand.settle()
-                hand.go_to(frame - 1)
-                rest(IDLE)
+            # As if it had not been clicked: the next one is a first one, too.
+            with bench.phase("undo a click"):
+                hand.press(Qt.Key.Key_Z, CTRL)
+                rest(0.5)
+            hand.settle()
+            hand.go_to(frame - 1)
+            hand.settle()
     for name, taken in times.items():
-        bench.note(f"{what}: click, {name}", taken)
+        bench.note(f"{what}: click on {name}", taken)
 
 
 def large(bench: Bench) -> None:
@@ -292,6 +339,11 @@ def large(bench: Bench) -> None:
         with bench.window(images, "discs") as hand:
             hand.open_dock()
             rest(0.5)
+            if count == 10:
+                hand.take_up("point")
+                hand.answered(*places[210])
+                hand.settle()
+                click_around(bench, hand, places[[210, *range(211, 400, 19)]], "large stack")
             chosen = spread(places, count)
             hand.prompt(chosen)
             follow(bench, hand, count)
@@ -302,15 +354,14 @@ def follow(bench: Bench, hand: Hand, count: int) -> None:
     many = f"{count} object{'s' * (count > 1)}"
     track = hand.dock.panels.track
     bar = hand.dock.panels.status.bar
-    with bench.phase(f"follow {many}"):
+    with bench.phase("begin to follow (napari adds a layer)"):
         hand.press(Qt.Key.Key_S, SHIFT)
+        until(lambda: bar.value() > 0 or not is_running(track))
+    with bench.phase(f"follow {many}"):
         run_for(bench.options.seconds, track)
     with bench.phase(f"follow {many}, going through frames"):
         hand.press(Qt.Key.Key_S, SHIFT)
-        begun = time.perf_counter()
-        while time.perf_counter() - begun < bench.options.seconds and is_running(track):
-            hand.go_to(round(7 * (time.perf_counter() - begun)) % N_FRAMES)
-            rest(0.1)
+        go_through(hand, bench.options.seconds, lambda: is_running(track))
         hand.press(Qt.Key.Key_Escape)
         until(lambda: not is_running(track))
     done = bar.value()
@@ -360,12 +411,16 @@ def everything(bench: Bench) -> None:
             until(lambda: "are in the SAM 2 dock" in dock.status.label.text())
             rest(2.0)
         hand.dock = find_dock(hand.viewer)
-        with bench.phase(f"follow {bench.options.found} objects"):
+        with bench.phase("begin to follow (napari adds a layer)"):
             hand.press(Qt.Key.Key_S, SHIFT)
+            until(lambda: hand.dock.panels.status.bar.value() > 0)
+        with bench.phase(f"follow {bench.options.found} objects"):
             run_for(2 * bench.options.seconds, hand.dock.panels.track)
+        with bench.phase("take up the point tool (napari adds a layer)"):
+            hand.take_up("point")
+            rest(0.3)
         with bench.phase(f"click beside {bench.options.found} objects"):
             hand.dock.annotator.results.previewed.connect(hand._notice)
-            hand.take_up("point")
             hand.begin_object()
             hand.answered(4, 4)
         hand.settle()
@@ -373,6 +428,7 @@ def everything(bench: Bench) -> None:
 
 PARTS: dict[str, Callable[[Bench], None]] = {
     "sample": sample,
+    "alone": alone,
     "large": large,
     "everything": everything,
 }

@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     from napari_sam2.session import Session
 
 LOADING = "Loading the model …"
-DEBOUNCE_MS = 100  #: a preview waits until the hand has rested this long
+DEBOUNCE_MS = 50  #: a preview waits until the hand has rested this long
 
 
 class Annotator(QObject):

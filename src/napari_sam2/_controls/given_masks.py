@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from qtpy.QtCore import QObject, Signal
+from scipy.ndimage import binary_erosion
 
 from napari_sam2._layers import PREVIEW_DTYPE, new_preview, preview_shape, write_frame
 from napari_sam2.prompts import MaskPrompt
@@ -125,7 +126,7 @@ class GivenMasks(QObject):
         layer.metadata[KEPT] = self._image, self._held
         # On other frames it is not seen: it lies where its masks are.
         if shown != self._shown and (shown or not self._is_elsewhere(frame)):
-            write_frame(layer, stack, frame, _plane(stack, shown))
+            write_frame(layer, stack, frame, _outlines(stack, shown))
             self._shown = shown
 
     def _is_elsewhere(self, frame: int) -> bool:
@@ -134,7 +135,7 @@ class GivenMasks(QObject):
     def _add_layer(self, stack: Stack) -> Labels:
         self._layer = layer = new_preview(stack, NAME)
         self._shown = {}
-        layer.contour, layer.opacity, layer.editable = OUTLINE, OPACITY, False
+        layer.opacity, layer.editable = OPACITY, False
         active = self._viewer.layers.selection.active
         self._viewer.add_layer(layer)
         self._viewer.layers.selection.active = active
@@ -173,9 +174,12 @@ def part_masks(
     return masks, others
 
 
-def _plane(stack: Stack, masks: Mapping[int, MaskPrompt]) -> np.ndarray:
+def _outlines(stack: Stack, masks: Mapping[int, MaskPrompt]) -> np.ndarray:
+    """Draw the edges of masks as labels; napari's own contours are found anew on each frame."""
     plane = np.zeros(stack.shape, dtype=PREVIEW_DTYPE)
     for object_id, mask in masks.items():
         (row, column), (height, width) = mask.origin, mask.part.shape
-        plane[row : row + height, column : column + width][mask.part] = object_id
+        plane[row : row + height, column : column + width][
+            mask.part & ~binary_erosion(mask.part, iterations=OUTLINE)
+        ] = object_id
     return plane

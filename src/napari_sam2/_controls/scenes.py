@@ -70,7 +70,8 @@ class Drawn:
             layer.data = np.reshape(self.vertices, (-1, layer.ndim))
             layer.features = self.features
             for name, value in self.looks.items() if self.vertices else ():
-                setattr(layer, name, value)
+                if not np.array_equal(getattr(layer, name), value):  # each has all drawn anew
+                    setattr(layer, name, value)
         for name, colors in self.colors.items() if self.vertices else ():
             setattr(layer, f"{name}_color", colors)
         if self.vertices:
