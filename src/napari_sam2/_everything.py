@@ -15,6 +15,7 @@ from napari_sam2._controls.image_picker import ImagePicker
 from napari_sam2._controls.keys import LettersPassThrough
 from napari_sam2._controls.model_picker import ModelPicker
 from napari_sam2._controls.status import Status
+from napari_sam2._controls.tidying import tidy_once
 from napari_sam2._widget import AnnotateWidget
 
 if TYPE_CHECKING:
@@ -52,6 +53,7 @@ class EverythingWidget(QWidget):
         # Called while the widget is being deleted, which a bound method would not be.
         shut = self.runner.shut
         self.destroyed.connect(lambda: shut())
+        tidy_once()
 
     def changeEvent(self, event: QEvent | None) -> None:
         """Notice that the dock was closed: napari then takes its content out; called by Qt."""

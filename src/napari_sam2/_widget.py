@@ -25,6 +25,7 @@ from napari_sam2._controls.review_panel import ReviewPanel
 from napari_sam2._controls.save_panel import SavePanel
 from napari_sam2._controls.sections import Sections
 from napari_sam2._controls.status import Status
+from napari_sam2._controls.tidying import tidy_once
 from napari_sam2._controls.track_panel import TrackPanel
 from napari_sam2._controls.undo_bar import UndoBar
 from napari_sam2._controls.unsaved_bar import UnsavedBar
@@ -87,6 +88,7 @@ class AnnotateWidget(QWidget):
         self.destroyed.connect(lambda: shut())
         if session is not None:
             self.adopt(session)
+        tidy_once()
 
     def adopt(self, session: Session, name: str = "image") -> None:
         """Go on with a session that a script made: its objects, prompts and labels.

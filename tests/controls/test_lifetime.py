@@ -6,15 +6,40 @@ import gc
 import weakref
 
 import numpy as np
+import pytest
 from napari.components import ViewerModel
 from napari.layers import Image
 from qtpy.QtCore import QThreadPool
 
+from napari_sam2._controls.tidying import tidy_once
 from napari_sam2._layers import alignment
 from napari_sam2._widget import AnnotateWidget
 
 POINTS, PREVIEW, LABELS = "SAM 2 points", "SAM 2 preview", "SAM 2 labels"
 WAIT = 10_000  #: ms, for what a worker does
+
+
+@pytest.fixture
+def only_asked_for():
+    """Let Python's garbage collection run where it is asked for, and not by itself."""
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def test_what_loading_left_is_cleared_away_as_the_first_dock_opens(
+    viewer, tiny_model, qtbot, only_asked_for
+):
+    tidy_once.cache_clear()
+    counts = []
+    for _ in range(2):
+        before = gc.get_stats()[2]["collections"]
+        widget = AnnotateWidget(viewer, model=tiny_model)
+        counts.append(gc.get_stats()[2]["collections"] - before)
+        qtbot.addWidget(widget)
+        widget.annotator.shut()
+
+    assert counts == [1, 0]
 
 
 def test_prompt_layer_deleted_by_hand_is_made_anew(dock, viewer, qtbot, hand):
