@@ -332,6 +332,18 @@ def click_around(bench: Bench, hand: Hand, places: np.ndarray, what: str) -> Non
         bench.note(f"{what}: click on {name}", taken)
 
 
+def clicks(bench: Bench) -> None:
+    """Click discs of a large stack."""
+    images, places = large_stack()
+    with bench.window(images, "discs") as hand:
+        hand.open_dock()
+        rest(0.5)
+        hand.take_up("point")
+        hand.answered(*places[210])
+        hand.settle()
+        click_around(bench, hand, places[[210, *range(211, 400, 19)]], "large stack")
+
+
 def large(bench: Bench) -> None:
     """Follow discs of a large stack; look around, correct and undo meanwhile."""
     images, places = large_stack()
@@ -339,11 +351,6 @@ def large(bench: Bench) -> None:
         with bench.window(images, "discs") as hand:
             hand.open_dock()
             rest(0.5)
-            if count == 10:
-                hand.take_up("point")
-                hand.answered(*places[210])
-                hand.settle()
-                click_around(bench, hand, places[[210, *range(211, 400, 19)]], "large stack")
             chosen = spread(places, count)
             hand.prompt(chosen)
             follow(bench, hand, count)
@@ -429,6 +436,7 @@ def everything(bench: Bench) -> None:
 PARTS: dict[str, Callable[[Bench], None]] = {
     "sample": sample,
     "alone": alone,
+    "clicks": clicks,
     "large": large,
     "everything": everything,
 }
