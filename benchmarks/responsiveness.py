@@ -13,6 +13,7 @@ With ``--blame`` the longest blocks are listed with what the window did meanwhil
 from __future__ import annotations
 
 import argparse
+import gc
 import os
 import platform
 import statistics
@@ -75,10 +76,10 @@ class Bench:
 
     def __init__(self, options: argparse.Namespace) -> None:
         self.options = options
-        self.app = napari.qt.get_qapp() if hasattr(napari.qt, "get_qapp") else None
         self.times: list[tuple[str, list[float]]] = []
         self.phases: list[Phase] = []
         self.heart: Any = None
+        self._closed: list[Hand] = []
 
     @contextmanager
     def window(
@@ -99,6 +100,10 @@ class Bench:
                 viewer.close()
                 rest(0.2)
             QThreadPool.globalInstance().waitForDone(60_000)
+            rest(0.2)
+            # Here: a thread that comes to clear away a window crashes.
+            self._closed.append(hand)
+            gc.collect()
 
     @contextmanager
     def phase(self, name: str) -> Iterator[Phase]:
