@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, cast
 
-from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QGroupBox, QVBoxLayout, QWidget
 
+from napari_sam2._controls.dock import Dock
 from napari_sam2._controls.everything_filter import EverythingFilter
 from napari_sam2._controls.everything_panel import EverythingPanel
 from napari_sam2._controls.everything_runner import EverythingRunner
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 ANNOTATE = ("napari-sam2", "SAM 2")  #: the other dock, as napari knows it
 
 
-class EverythingWidget(QWidget):
+class EverythingWidget(Dock):
     """Find everything on an image, choose by size and score, and have it followed.
 
     Parameters
@@ -50,21 +50,8 @@ class EverythingWidget(QWidget):
         parts = (self.image, self.model, self.panel, self.filter, self.status)
         self.runner = EverythingRunner(viewer, parts, self)
         self.runner.objects_begun.connect(self._open)
-        # Called while the widget is being deleted, which a bound method would not be.
-        shut = self.runner.shut
-        self.destroyed.connect(lambda: shut())
+        self.shut_with(self.runner.shut)
         tidy_once()
-
-    def changeEvent(self, event: QEvent | None) -> None:
-        """Notice that the dock was closed: napari then takes its content out; called by Qt."""
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.ParentChange and not self.parent():
-            self.runner.shut()
-
-    def closeEvent(self, event: Any) -> None:
-        """Notice the end of a window of its own; called by Qt."""
-        self.runner.shut()
-        super().closeEvent(event)
 
     def _open(self, session: Session) -> None:
         """Open a session in the other dock of the window, which is opened if need be."""

@@ -38,7 +38,11 @@ def lay(labels: Any, axis: int | None) -> Any:
 
 def shows(layer: Labels, labels: Any) -> bool:
     """Whether a layer shows these labels, as `lay` gives them."""
-    data = layer.data
+    return is_laid(layer.data, labels)
+
+
+def is_laid(data: Any, labels: Any) -> bool:
+    """Whether an array is these labels, as `lay` gives them."""
     if isinstance(data, Thickened):
         return data.labels is labels
     if isinstance(data, np.ndarray) and isinstance(labels, np.ndarray):

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.results.labels import mask_prompts
+from napari_sam2.results.pixels import Pixels
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
@@ -20,22 +21,32 @@ if TYPE_CHECKING:
 class Painted(np.ndarray):
     """An array that notes where along one axis it is written: by brushes, by undoing, by scripts.
 
-    Views of it are ordinary; what is written through them is not noted.
+    Views of it are ordinary; what is written through them is not noted. What `put_plane` writes
+    is kept so that it can be taken back; what a brush paints, napari keeps.
     """
 
     axis: int | None
     written: set[int]  #: positions ever written
     fresh: set[int]  #: those written since they were read
+    place: int  #: how many planes were put, and not taken back
+    _puts: list[tuple[Any, Pixels | None]]  #: where, and what differs on the other side
+    _gains: list[int]  #: pixels that each of these painted, less those that it cleared
 
     @classmethod
     def empty(cls, shape: Sequence[int], dtype: np.dtype, axis: int | None) -> Painted:
         """Make one without a painted pixel; it takes room where it is painted."""
         made = np.zeros(shape, dtype).view(cls)
-        made.axis, made.written, made.fresh = axis, set(), set()
+        made.axis = axis
         return made
 
     def __array_finalize__(self, other: Any) -> None:
         self.axis, self.written, self.fresh = None, set(), set()
+        self.place, self._puts, self._gains = 0, [], []
+
+    @property
+    def gain(self) -> int:
+        """How many pixels were put, less those that were cleared."""
+        return sum(self._gains[: self.place])
 
     def __setitem__(self, index: Any, value: Any) -> None:
         super().__setitem__(index, value)
@@ -43,6 +54,29 @@ class Painted(np.ndarray):
         # New sets: another thread may be reading the old ones.
         self.written = self.written | places
         self.fresh = self.fresh | places
+
+    def put_plane(self, index: tuple[int | slice, ...], plane: np.ndarray) -> None:
+        """Write a plane so that it can be taken back; what was taken back before is forgotten."""
+        before = np.asarray(self[index])
+        differing = Pixels.that_differ(_flat(before), _flat(plane))
+        gain = int(np.count_nonzero(plane)) - int(np.count_nonzero(before))
+        self[index] = plane
+        del self._puts[self.place :], self._gains[self.place :]
+        self._puts.append((index, differing))
+        self._gains.append(gain)
+        self.place += 1
+
+    def go_to(self, place: int) -> None:
+        """Take back what was put beyond a place, or put again what was taken back before it."""
+        while self.place != place:
+            step = 1 if place > self.place else -1
+            nth = self.place if step > 0 else self.place - 1
+            index, differing = self._puts[nth]
+            if differing is not None:
+                plane = np.array(self[index])
+                self._puts[nth] = index, differing.swap(_flat(plane))
+                self[index] = plane
+            self.place += step
 
     def _places(self, index: Any) -> set[int]:
         if self.axis is None:
@@ -53,6 +87,11 @@ class Painted(np.ndarray):
         if not is_plain or len(given) <= self.axis or any(_is_mask(i) for i in given):
             return set(everywhere)
         return {int(i) for i in np.atleast_1d(np.asarray(everywhere)[given[self.axis]]).flat}
+
+
+def _flat(plane: np.ndarray) -> np.ndarray:
+    """See a plane as rows and columns, without further axes; nothing is copied."""
+    return np.asarray(plane).reshape(-1, plane.shape[-1])
 
 
 def _is_mask(index: Any) -> bool:
@@ -97,8 +136,22 @@ class PaintReader:
             index = self._stack.index(one)
             plane = np.array(self._painted[index])
             plane[plane == object_id] = 0
-            self._painted[index] = plane
+            self._painted.put_plane(index, plane)
         return bool(gone)
+
+    def rename(self, object_id: int, into: int, frame: int) -> None:
+        """Have an object's pixels on a frame be another's."""
+        index = self._stack.index(frame)
+        plane = np.array(self._painted[index])
+        plane[plane == object_id] = into
+        self._painted.put_plane(index, plane)
+
+    def paint(self, object_id: int, frame: int, mask: np.ndarray) -> None:
+        """Paint an object on a frame; its mask is (H, W)."""
+        index = self._stack.index(frame)
+        plane = np.array(self._painted[index])
+        plane[mask.reshape(plane.shape)] = object_id
+        self._painted.put_plane(index, plane)
 
     def _seen(self, plane: np.ndarray) -> np.ndarray:
         return plane.reshape(self._stack.shape)
@@ -151,5 +204,5 @@ def copy_labels(
             )
         plane[np.isin(plane, np.unique(found[found > 0]))] = 0
         plane[found > 0] = found[found > 0]
-        painted[at] = plane
+        painted.put_plane(at, plane)
         yield frame

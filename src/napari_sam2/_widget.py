@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from qtpy.QtCore import QEvent
-from qtpy.QtWidgets import (
-    QAbstractSpinBox,
-    QComboBox,
-    QVBoxLayout,
-    QWidget,
-)
+from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QVBoxLayout
 
 from napari_sam2._controls.annotator import Annotator
+from napari_sam2._controls.dock import Dock
 from napari_sam2._controls.forms import VerticalScroll
 from napari_sam2._controls.image_picker import ImagePicker
 from napari_sam2._controls.keys import LettersPassThrough
@@ -37,7 +32,7 @@ if TYPE_CHECKING:
     from napari_sam2.session import Session
 
 
-class AnnotateWidget(QWidget):
+class AnnotateWidget(Dock):
     """Prompt objects on some frames of an image layer, and have them in every frame.
 
     Parameters
@@ -83,12 +78,30 @@ class AnnotateWidget(QWidget):
         self._lay_out()
         self.annotator = Annotator(viewer, self.panels, self)
         self.annotator.reviewer.something_found.connect(self.sections["Review"].offer)
-        # Called while the widget is being deleted, which a bound method would not be.
-        shut = self.annotator.shut
-        self.destroyed.connect(lambda: shut())
+        self.shut_with(self.annotator.shut)
         if session is not None:
             self.adopt(session)
         tidy_once()
+
+    @property
+    def session(self) -> Session:
+        """The session of the chosen image: what is drawn and listed, and what was found of it.
+
+        It is made if there is none yet, for which a model may have to be loaded. It knows of all
+        prompts that are drawn, and stays the same object until another model, contrast or axis is
+        chosen: ask again after that. Asking waits for the frame that is being computed; each
+        method of the session is a whole step, for which a run that is under way waits.
+
+        What a script does with it is seen in the dock: objects are listed, labels are shown, and
+        all is undone in its turn. Prompts that a script adds count, but are drawn by ``adopt(...)``
+        only; where the user draws for the same object on the same frame, that counts instead.
+
+        Raises
+        ------
+        ValueError
+            If there is no image, or if prompts make no sense; the message says why.
+        """
+        return self.annotator.session()
 
     def adopt(self, session: Session, name: str = "image") -> None:
         """Go on with a session that a script made: its objects, prompts and labels.
@@ -108,17 +121,6 @@ class AnnotateWidget(QWidget):
             If the layer that shows the data cannot be played like the session.
         """
         self.annotator.adopt(session, name)
-
-    def changeEvent(self, event: QEvent | None) -> None:
-        """Notice that the dock was closed: napari then takes its content out; called by Qt."""
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.ParentChange and not self.parent():
-            self.annotator.shut()
-
-    def closeEvent(self, event: Any) -> None:
-        """Notice the end of a window of its own; called by Qt."""
-        self.annotator.shut()
-        super().closeEvent(event)
 
     def _lay_out(self) -> None:
         panels, self.sections = self.panels, Sections()

@@ -6,7 +6,7 @@ import logging
 from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from threading import Condition
+from threading import Condition, Event, Lock
 from typing import TYPE_CHECKING, Any, cast
 
 from napari.qt.threading import GeneratorWorker, create_worker
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 #: Workers that may be about to start: a run, a preview, an edit, a picture, what is computed ahead.
 ROOM = 6
+LONGEST_STEP = 60.0  #: seconds that a step of another thread is waited for
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -148,12 +149,44 @@ class Job:
         worker.start()
 
 
+class Steps:
+    """Steps that are gone through once, by whichever thread comes first.
+
+    Parameters
+    ----------
+    steps : callable
+        Gives the generator.
+    """
+
+    def __init__(self, steps: Callable[[], Generator[Any, None, None]]) -> None:
+        self._steps, self._lock, self._is_begun = steps, Lock(), False
+        self._ended = Event()
+
+    def __call__(self) -> Generator[Any, None, None]:
+        """Go through them, unless another thread does or has."""
+        with self._lock:
+            if self._is_begun:
+                return
+            self._is_begun = True
+        try:
+            yield from self._steps()
+        finally:
+            self._ended.set()
+
+    def finish(self) -> None:
+        """Go through what another thread has not begun, or wait until it has ended."""
+        for _ in self():
+            pass
+        self._ended.wait(LONGEST_STEP)
+
+
 class Queue:
     """Generators in a thread, one after another; none is dropped."""
 
     def __init__(self) -> None:
         self._job = Job()
         self._calls: deque[Call] = deque()
+        self._now: Steps | None = None  #: what is under way, or was last
 
     @property
     def is_running(self) -> bool:
@@ -171,10 +204,19 @@ class Queue:
         self._calls.clear()
         self._job.cancel()
 
+    def hand_over(self) -> list[Steps]:
+        """Do nothing more, and give what is not done: what is under way, and what waits."""
+        now = [self._now] if self._now is not None and self.is_running else []
+        waiting = [Steps(call.steps) for call in self._calls]
+        self.cancel()
+        return [*now, *waiting]
+
     def _next(self) -> None:
+        self._now = None
         if not self._calls:
             return
         call = self._calls.popleft()
+        self._now = steps = Steps(call.steps)
 
         def done() -> None:
             call.on_done()
@@ -184,7 +226,7 @@ class Queue:
             call.on_error(error)
             self._next()
 
-        self._job.start(replace(call, on_done=done, on_error=fail))
+        self._job.start(replace(call, steps=steps, on_done=done, on_error=fail))
 
 
 class Turns:

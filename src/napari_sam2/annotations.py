@@ -271,8 +271,8 @@ class Annotations(Revisions):
         prompts = [MaskPrompt(frame, np.asarray(mask) != 0) for mask in masks]
         return self._work.divide(object_id, frame, prompts)
 
-    def merge(self, into: int, from_: int) -> None:
-        """Say that two objects are one: its labels, prompts and quality are those of both.
+    def merge(self, into: int, from_: int | Iterable[int]) -> None:
+        """Say that objects are one: its labels, prompts and quality are those of both, or of all.
 
         Where both are prompted on a frame, it has the points of both, less the negative ones
         that kept them apart, and one box around both; where one of them has a mask there, it
@@ -283,15 +283,16 @@ class Annotations(Revisions):
         ----------
         into : int
             The object that stays, with its number and name.
-        from_ : int
-            The object that is taken into it, and is no more.
+        from_ : int or iterable of int
+            The object that is taken into it, and is no more; or several.
 
         Raises
         ------
         ValueError
-            If one of them is not there, or has divided before the other one ends.
+            If one of them is not there, or has divided before the other one ends. Nothing is
+            changed then.
         """
-        self._work.merge(into, from_)
+        self._work.merge(into, [from_] if isinstance(from_, int) else list(from_))
 
     def tracks(self) -> Tracks:
         """Give all results as tracks for napari, with parents; see `Tracks`."""

@@ -42,7 +42,7 @@ def tuner(models, labelled, qtbot):
     dock.form.model.names.setCurrentText("tiny")
     dock.form.steps.setValue(3)
     yield dock
-    dock._shut()
+    dock.shut()
     assert QThreadPool.globalInstance().waitForDone(WAIT)
 
 
@@ -163,7 +163,7 @@ def test_missing_labels_are_told(models, viewer, qtbot):
 
     assert "There are no labels to learn from" in dock.status.label.text()
     assert not dock.is_running
-    dock._shut()
+    dock.shut()
 
 
 def test_labels_of_another_shape_are_told(tuner, labelled, blobs, qtbot, told):

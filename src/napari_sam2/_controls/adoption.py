@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
 
+    from napari_sam2._controls.painting import Painting
     from napari_sam2._controls.panels import Panels
     from napari_sam2._controls.prompt_layers import PromptLayers
     from napari_sam2._controls.results import Results
@@ -34,6 +35,7 @@ class Parts:
     panels: Panels
     layers: PromptLayers
     results: Results
+    painting: Painting
 
 
 def show_session(parts: Parts, session: Session, name: str) -> Task:

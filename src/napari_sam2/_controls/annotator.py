@@ -18,7 +18,10 @@ from napari_sam2._controls.files import Files
 from napari_sam2._controls.follower import Follower
 from napari_sam2._controls.idle import Idle
 from napari_sam2._controls.keys import Keys
+from napari_sam2._controls.last_moments import LastMoments
+from napari_sam2._controls.merging import Merger
 from napari_sam2._controls.model_view import Looking
+from napari_sam2._controls.news import NewsReader
 from napari_sam2._controls.object_links import ObjectLinks
 from napari_sam2._controls.overlap_box import OverlapChooser
 from napari_sam2._controls.painting import Painting
@@ -78,9 +81,12 @@ class Annotator(QObject):
         self.tools = Tools(viewer, panels, self.layers, self.painting, self._edits)
         self.results = Results(viewer, self.layers, self)
         self.follower = Follower(viewer, panels, self._bench, self.results)
-        parts = Parts(viewer, panels, self.layers, self.results)
+        self._parts = parts = Parts(viewer, panels, self.layers, self.results, self.painting)
         self.overlaps = OverlapChooser(parts, self._bench, self._edits, self._read)
         self.timeline = Timeline(parts, self._bench, self.follower, self._edits, self._read)
+        self.news = NewsReader(parts, self._bench, self.timeline, lambda: self._is_writing, self)
+        doing = self.news, self._bench, self.timeline, self._edits
+        self.merger = Merger(parts, *doing, self._read)
         self.links = ObjectLinks(viewer, panels.objects, self.layers, self.results, self)
         self.reviewer = Reviewer(viewer, panels, self._bench, self.follower, self._read, self)
         self.before = Before(viewer, panels, self._bench, self.results, self)
@@ -94,6 +100,8 @@ class Annotator(QObject):
         self._edited.setSingleShot(True)
         self._edited.setInterval(DEBOUNCE_MS)
         self._edited.timeout.connect(self._preview_live)
+        waits = self._edited.isActive, self._read, self._take_in
+        self.last_moments = LastMoments(viewer, self._bench, *waits, self)
         self._connect()
         self.keys.take()
         self._change_image()
@@ -102,6 +110,11 @@ class Annotator(QObject):
     def is_busy(self) -> bool:
         """Whether a preview or a run is under way or about to begin."""
         return self._edited.isActive() or self._previews.is_running or self.follower.is_running
+
+    @property
+    def _is_writing(self) -> bool:
+        """Whether labels are being written, and shown as they are."""
+        return self.follower.is_running or self._edits.is_running
 
     def adopt(self, session: Session, name: str = "image") -> None:
         """Go on with a session: show its data, objects, prompts and labels.
@@ -115,11 +128,23 @@ class Annotator(QObject):
         """
         self._start_over("another session was opened")
         self.painting.set_aside()
-        parts = Parts(self._viewer, self._panels, self.layers, self.results)
-        self._bench.adopt(show_session(parts, session, name), session)
+        self._bench.adopt(show_session(self._parts, session, name), session)
         self.timeline.forget()
         self.overlaps.show()
         self._panels.model.show_device(self._bench.device)
+
+    def session(self) -> Session:
+        """Give the session of the chosen image, as it is drawn and listed; made if need be.
+
+        Raises
+        ------
+        ValueError
+            If there is no image, or if prompts make no sense.
+        """
+        task = self._read()
+        if task is None:
+            raise ValueError(self._panels.status.label.text())
+        return self._bench.session(task)
 
     def segment(self) -> None:
         """Find the objects that are prompted on this frame, and show them as a preview."""
@@ -177,19 +202,29 @@ class Annotator(QObject):
         """Change the sign of the selected prompts, or else of the next one."""
         if not self.layers.flip_selected():
             self._panels.prompts.set_positive(not self._panels.prompts.positive)
-            self.tools.set_next()
 
     def shut(self) -> None:
         """Stop all work, and let go of the viewer, its layers and its keys."""
         if not self._is_open:
             return
+        # What waits is done by the thread that saves: the window is free to go.
+        is_late = self.is_busy and self._panels.image.image() is not None
+        last = self.last_moments.steps() if is_late else []
         self._is_open = False
         self._previews.cancel()
-        self._edits.cancel()
-        parts = (self.follower, self.files, self.reviewer, self.before, self.links)
-        for part in (*parts, self.choosing, self.looking, self.idle, self._panels.model):
+        waiting = [*self._edits.hand_over(), *self.reviewer.hand_over(), *last]
+        self.autosaver.do_first(waiting)
+        parts = (self.follower, self.files, self.reviewer, self.before, self.links, self.news)
+        for part in (
+            *parts,
+            self.last_moments,
+            self.choosing,
+            self.looking,
+            self.idle,
+            self._panels.model,
+        ):
             part.shut()
-        self._panels.image.channels.disconnect_viewer()
+        self._panels.image.disconnect_viewer()
         self.keys.give_back()
         self.timeline.close()
         self._viewer.layers.events.removed.disconnect(self._let_go)
@@ -197,7 +232,7 @@ class Annotator(QObject):
         self.painting.close()
         self.results.close()
         prompts = self._panels.prompts
-        for picker in (self._panels.image.images, prompts.labels, *prompts.pickers.values()):
+        for picker in (prompts.labels, *prompts.pickers.values()):
             picker.disconnect_viewer()
         self._edited.stop()
 

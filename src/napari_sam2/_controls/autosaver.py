@@ -17,7 +17,7 @@ from napari_sam2.results.label_arrays import is_large
 from napari_sam2.results.labels import LABEL_DTYPE
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
     from concurrent.futures import Future
     from pathlib import Path
 
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
     from napari_sam2._controls.bench import Bench
     from napari_sam2._layers import Stack
+    from napari_sam2._worker import Steps
     from napari_sam2.session import Session
 
 _LOGGER = logging.getLogger(__name__)
@@ -105,6 +106,19 @@ class Autosaver(QObject):
     def save(self) -> None:
         """Save what has changed, without waiting for the next time."""
         self._do(self._save)
+
+    def do_first(self, waiting: Sequence[Steps]) -> None:
+        """Have changes of sessions made in the thread that saves, before it saves."""
+
+        def work() -> None:
+            for steps in waiting:
+                try:
+                    steps.finish()
+                except Exception:  # the others are to be done all the same, and nobody is told
+                    _LOGGER.debug("A change was not made", exc_info=True)
+
+        if waiting:
+            self._do(work)
 
     def shut(self) -> None:
         """Save for the last time, and let go of all files."""

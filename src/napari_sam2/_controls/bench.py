@@ -13,21 +13,33 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 from weakref import WeakKeyDictionary
 
-from napari_sam2._controls.synchronising import Made, find_refused, synchronise, try_segmenting
+import numpy as np
+
+from napari_sam2._controls.synchronising import (
+    Made,
+    Said,
+    find_news,
+    find_refused,
+    has_ended,
+    synchronise,
+    try_segmenting,
+)
 from napari_sam2._controls.tasks import Begun, Refused, Task, Written
+from napari_sam2._label_layers import is_laid
 from napari_sam2._worker import Turns
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.transforms import as_seen
 from napari_sam2.predictors.windows import Window
+from napari_sam2.results.divisions import DivisionRule
 from napari_sam2.session import Overlap, Session, Step
 from napari_sam2.session_files.session_file import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator, Iterator, Sequence
+    from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
-    import numpy as np
     from napari.layers import Image
 
+    from napari_sam2._controls.synchronising import News
     from napari_sam2._controls.tasks import Route
     from napari_sam2._layers import Stack
     from napari_sam2.model.sam2 import SAM2
@@ -57,6 +69,8 @@ class Bench:
         #: Called with the image, a step that is new in the history of its session or grows, and
         #: the object that is removed as it is not listed any more, or 0; in any thread.
         self.on_step: Callable[[Image, Step, int], None] = ignore_step
+        #: Called after it with what the dock does not know, and the step that it came with, if any.
+        self.on_news: Callable[[Image, Step | None, News], None] = ignore_news
         self._unlisted = 0
         self._labels: WeakKeyDictionary[Image, Any] = WeakKeyDictionary()
         self.changes = 0  #: of any session, so far
@@ -67,6 +81,19 @@ class Bench:
     def device(self) -> str:
         """Where the loaded model computes; empty before one is loaded."""
         return "" if self._loaded is None else str(self._loaded[1].device)
+
+    def note_listed(self, image: Image, object_ids: Iterable[int]) -> None:
+        """Note that the dock lists objects that the session of an image had told it of."""
+        if (made := self._made.get(image)) is not None:
+            made.said.hear(object_ids)
+
+    def labels_found(self, stack: Stack) -> Any:
+        """Give the labels of a stack in which anything was found, or None."""
+        made = self._made.get(stack.image)
+        if made is None or not made.task.stack.same_place(stack):
+            return None
+        found = any(one.frames for one in list(made.session.objects.values()))
+        return made.session.labels if found else None
 
     def is_loaded(self, model: str | SAM2) -> bool:
         """Whether the model is there already."""
@@ -89,11 +116,18 @@ class Bench:
         with self._turns.take():
             yield _named(task.stack.image, self._synchronised(task).session)
 
-    def note_edits(self, labels: Any, places: Any) -> None:
-        """Note that the user has painted on labels, at positions (N, D)."""
+    def session(self, task: Task) -> Session:
+        """Give the session that agrees with a task, once the step under way is done."""
+        with self._turn():
+            return _named(task.stack.image, self._synchronised(task).session)
+
+    def note_edits(self, shown: Any, places: np.ndarray) -> None:
+        """Note that the user has painted on labels as a layer shows them, at positions (N, D)."""
         for made in list(self._made.values()):
-            if made.session.labels is labels:
-                made.session.note_edits(places)
+            if is_laid(shown, made.session.labels):
+                # Of channels, labels have no axis.
+                axis = made.task.stack.channel_axis
+                made.session.note_edits(places if axis is None else np.delete(places, axis, 1))
                 self.changes += 1
 
     def adopt(self, task: Task, session: Session) -> None:
@@ -105,7 +139,7 @@ class Bench:
             self.left.append((image, earlier.session))
         # What was read before is late: it must not take objects out of this session.
         self._serial = max(self._serial, task.serial)
-        self._made[image] = Made(task, session)
+        self._made[image] = Made(task, session, said=Said(task.names, task.prompts))
         session.watch_steps(partial(self._tell_step, image))
         self._labels[image] = session.labels
         self._loaded = (session.model, session.model)
@@ -130,10 +164,13 @@ class Bench:
                 continue
             with self._turn():
                 # Either may have been taken away since.
-                known = made.session.objects.get(object_id)
-                if not self._holds(made) or known is None or frame not in known.prompts:
+                session = made.session
+                known = session.objects.get(object_id)
+                if not self._holds(made) or known is None:
                     continue
-                step = try_segmenting(made.session, object_id, frame)
+                if frame not in known.prompts and not has_ended(session, object_id, frame):
+                    continue
+                step = try_segmenting(session, object_id, frame, task.prompts[object_id][frame])
             yield step
 
     def read(self, stack: Stack, frame: int, region: Region) -> Generator[np.ndarray, None, None]:
@@ -216,7 +253,8 @@ class Bench:
             if refused and not any(session.objects[i].prompts for i in objects):
                 raise ValueError(refused[0].why)
             total = sum(len(one.frames) for one in session.plan(*span, objects))
-            steps = session.propagate(*span, objects)
+            rule = DivisionRule() if route.divisions else None
+            steps = session.propagate(*span, objects, divisions=rule)
         yield Begun(session.labels, total, refused)
         yield from self._stepped(made, steps)
 
@@ -302,7 +340,7 @@ class Bench:
             session = self._synchronised(before).session
             for step in reversed(steps) if back else steps:
                 (session.undo if back else session.redo)(step)
-            session = self._synchronised(after).session
+            session = self._synchronised(after, afresh=True).session
             self.changes += 1
         yield Written(session.labels)
 
@@ -339,7 +377,7 @@ class Bench:
     def _holds(self, made: Made) -> bool:
         return self._made.get(made.task.stack.image) is made
 
-    def _synchronised(self, task: Task) -> Made:
+    def _synchronised(self, task: Task, *, afresh: bool = False) -> Made:
         """Give a session that agrees with the task, unless a later task was there before."""
         made = self._made.get(task.stack.image)
         is_late = task.serial <= self._serial
@@ -349,30 +387,45 @@ class Bench:
             made = self._made[task.stack.image] = self._make(task, made)
         self._serial = max(self._serial, task.serial)
         self.changes += 1
-        self._remove_unlisted(made.session, task)
+        self._remove_unlisted(made, task)
         # What is drawn and listed is the dock's to undo.
         with made.session.apart_from_history():
-            synchronise(made, task)
+            synchronise(made, task, afresh=afresh)
+        self._tell_news(made, None)
         return made
 
     def _tell_step(self, image: Image, step: Step) -> None:
+        self.changes += 1
         self.on_step(image, step, self._unlisted)
+        if (made := self._made.get(image)) is not None:
+            self._tell_news(made, step)
 
-    def _remove_unlisted(self, session: Session, task: Task) -> None:
+    def _tell_news(self, made: Made, step: Step | None) -> None:
+        if news := find_news(made):
+            self.on_news(made.task.stack.image, step, news)
+
+    def _remove_unlisted(self, made: Made, task: Task) -> None:
         """Remove objects of which something was found: a step of the session."""
-        for object_id in session.objects.keys() - task.names.keys():
-            if session.objects[object_id].frames:
+        session = made.session
+        for object_id in made.said.removed_in(task):
+            made.said.forget(object_id)
+            known = session.objects.get(object_id)
+            if known is not None and known.frames:
                 self._unlisted = object_id
                 session.remove_object(object_id)
+            elif known is not None:
+                with session.apart_from_history():
+                    session.remove_object(object_id)
         self._unlisted = 0
 
     def _make(self, task: Task, earlier: Made | None) -> Made:
-        session = self._new_session(task, earlier)
+        session, said = self._new_session(task, earlier), Said()
         if earlier is not None and task.stack.same_place(earlier.task.stack):
             session.take_over(earlier.session)
+            said = earlier.said
         session.watch_steps(partial(self._tell_step, task.stack.image))
         prompted = {(i, f) for i, known in session.objects.items() for f in known.prompts}
-        return Made(task, session, prompted)
+        return Made(task, session, prompted, said)
 
     def _new_session(self, task: Task, earlier: Made | None) -> Session:
         stack, model = task.stack, task.model
@@ -410,4 +463,8 @@ def _named(image: Image, session: Session) -> Session:
 
 
 def ignore_step(image: Image, step: Step, unlisted: int) -> None:
+    """Tell nobody."""
+
+
+def ignore_news(image: Image, step: Step | None, news: News) -> None:
     """Tell nobody."""

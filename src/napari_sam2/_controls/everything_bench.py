@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from napari_sam2.predictors.device import choose_device
 from napari_sam2.session import Session
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ class EverythingBench:
         if self._session is not None and made is not None and made.model == model:
             if made.stack.same_pixels(stack) and made.settings == errand.settings:
                 return self._session
-            model = self._session.model
+            # Moved to another device, it would be gone from under those who go on with it.
+            here = self._session.model.device == choose_device(errand.settings.device)
+            model = self._session.model if here else model
         self._session = Session(
             stack.data, model, stack.view.axis, view=stack.view, settings=errand.settings
         )

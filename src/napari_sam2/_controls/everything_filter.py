@@ -79,6 +79,22 @@ class EverythingFilter(QWidget):
             slider.setValue(round(100 * value))
         self._tell()
 
+    def choose(self, selection: Selection) -> None:
+        """Choose all of what counts, sizes included."""
+        low, high = max(selection.min_area, 1.0), selection.max_area
+        # Wide enough that neither is an end, where all sizes count.
+        least = low / 2 if selection.min_area > 0 else self._areas[0]
+        most = 2 * max(high, low) if math.isfinite(high) else max(self._areas[1], 4 * low)
+        self._areas = min(self._areas[0], least), max(self._areas[1], most)
+        places = (
+            0 if selection.min_area <= 0 else self._place(low),
+            STEPS if math.isinf(high) else self._place(high),
+        )
+        self.sizes.blockSignals(True)
+        self.sizes.setValue(places)
+        self.sizes.blockSignals(False)
+        self.use(selection)
+
     def offer_areas(self, smallest: float, largest: float) -> None:
         """Let the slider reach over these sizes; what was chosen stays, as far as it can."""
         if (smallest, largest) == self._areas or smallest > largest:

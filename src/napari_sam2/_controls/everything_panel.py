@@ -61,6 +61,13 @@ class EverythingPanel(QWidget):
             diameter=self.diameter.value() or None, density=self.density.currentData()
         )
 
+    def choose(self, options: EverythingOptions) -> None:
+        """Choose what to look for: a diameter, and the nearest density that is offered."""
+        self.diameter.setValue(round(options.diameter or 0))
+        offered = [self.density.itemData(i) for i in range(self.density.count())]
+        nearest = min(offered, key=lambda density: abs(density - options.density))
+        self.density.setCurrentIndex(offered.index(nearest))
+
     def set_n_frames(self, n_frames: int) -> None:
         """Offer each frame where there are several."""
         self._n_frames = n_frames

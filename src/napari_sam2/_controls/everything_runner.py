@@ -124,8 +124,7 @@ class EverythingRunner(QObject):
         self._escape.give_back()
         self._viewer.layers.events.removed.disconnect(self._let_go)
         self._viewer.dims.events.current_step.disconnect(self._count)
-        self._image.images.disconnect_viewer()
-        self._image.channels.disconnect_viewer()
+        self._image.disconnect_viewer()
         self._model.shut()
 
     def _start(self, *, each: bool) -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from qtpy.QtCore import QEvent
 from qtpy.QtWidgets import (
     QGroupBox,
     QHBoxLayout,
@@ -14,6 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
+from napari_sam2._controls.dock import Dock
 from napari_sam2._controls.finetune_form import FineTuneForm
 from napari_sam2._controls.finetune_plot import LearningPlot
 from napari_sam2._controls.finetune_results import FineTuneResults
@@ -39,7 +39,7 @@ STAGES = {
 }
 
 
-class FineTuneDock(QWidget):
+class FineTuneDock(Dock):
     """Fine-tune a model on Labels layers, or on folders, and find it in the list of models.
 
     Parameters
@@ -62,13 +62,12 @@ class FineTuneDock(QWidget):
         self.status = Status()
         self._job = Job()
         self._run: FineTuning | None = None
-        self._closed = self._stopping = False
+        self._stopping = False
         self._lay_out()
         self.start_button.clicked.connect(self.start)
         self.cancel_button.clicked.connect(self.stop)
         self._set_running(False)
-        shut = self._shut
-        self.destroyed.connect(lambda: shut())
+        self.shut_with(self._let_go)
 
     @property
     def is_running(self) -> bool:
@@ -102,17 +101,6 @@ class FineTuneDock(QWidget):
             self._run.stop()
             self.cancel_button.setEnabled(False)
             self.status.say("Stopping; the best so far is measured and kept.")
-
-    def changeEvent(self, event: QEvent | None) -> None:
-        """Notice that the dock was closed: napari then takes its content out; called by Qt."""
-        super().changeEvent(event)
-        if event is not None and event.type() == QEvent.Type.ParentChange and not self.parent():
-            self._shut()
-
-    def closeEvent(self, event: Any) -> None:
-        """Notice the end of a window of its own; called by Qt."""
-        self._shut()
-        super().closeEvent(event)
 
     def _show(self, step: FineTuning | Progress) -> None:
         if not isinstance(step, Progress):
@@ -154,11 +142,9 @@ class FineTuneDock(QWidget):
         if running:
             self.status.note("")
 
-    def _shut(self) -> None:
-        if not self._closed:
-            self._closed = True
-            self.form.disconnect_viewer()
-            self._job.cancel()
+    def _let_go(self) -> None:
+        self.form.disconnect_viewer()
+        self._job.cancel()
 
     def _lay_out(self) -> None:
         content = QWidget()

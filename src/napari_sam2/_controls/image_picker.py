@@ -27,6 +27,8 @@ class ImagePicker(QWidget):
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self._viewer = viewer
+        self._followed: Any = None  #: the image whose data may be replaced
+        self._shape: tuple[int, ...] = ()
         self.images = LayerPicker(viewer, Image)
         self.images.setToolTip("The image or stack to segment. It is never changed.")
         self.axes = QComboBox()
@@ -71,15 +73,34 @@ class ImagePicker(QWidget):
             self.axes.setCurrentIndex(axis)
             self._show_axis(axis)
 
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer's layers, and the image."""
+        self.images.disconnect_viewer()
+        self.channels.disconnect_viewer()
+        self._follow(None)
+
+    def _follow(self, image: Any) -> None:
+        """Notice when the pixels of an image are replaced by others of another shape."""
+        if image is not self._followed:
+            if self._followed is not None:
+                self._followed.events.data.disconnect(self._notice_data)
+            if image is not None:
+                image.events.data.connect(self._notice_data)
+        self._followed, self._shape = image, () if image is None else _shape(image)
+
+    def _notice_data(self, event: Any) -> None:
+        if _shape(event.source) != self._shape:
+            self._list_axes()
+
     def _list_axes(self, image: Any = None) -> None:
         self.axes.clear()
         image = self.image()
+        self._follow(image)
         if image is not None and image.ndim > 2:
-            shape = image.data[0].shape if image.multiscale else image.data.shape
             for axis, label in enumerate(image.axis_labels):
                 # An axis without a name is called "-3" by napari.
                 name = f"axis {axis}" if label.lstrip("-").isdigit() else label
-                self.axes.addItem(f"{name} ({shape[axis]} frames)")
+                self.axes.addItem(f"{name} ({self._shape[axis]} frames)")
         self.channels.offer(image)
         self._change_channels()
 
@@ -113,3 +134,7 @@ class ImagePicker(QWidget):
         """Give the played axis a slider: displayed, its frames could not be seen."""
         self._hide_axis(axis)
         self.changed.emit()
+
+
+def _shape(image: Any) -> tuple[int, ...]:
+    return tuple(image.data[0].shape if image.multiscale else image.data.shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from qtpy.QtCore import QEvent, QObject
 from qtpy.QtGui import QKeyEvent
@@ -12,6 +13,9 @@ if TYPE_CHECKING:
 
     from napari.components import ViewerModel
     from qtpy.QtWidgets import QWidget
+
+
+_in_use: WeakSet[Keys] = WeakSet()  #: of all docks
 
 
 class Keys:
@@ -36,6 +40,7 @@ class Keys:
         self._viewer, self._leaves = viewer, leaves
         self._actions = {key: _handler(action) for key, action in actions.items()}
         self._bound: list[tuple[Any, dict[Any, Any]]] = []  #: on what, and what was there before
+        _in_use.add(self)
 
     def take(self) -> None:
         """Take the keys, unless they are taken already."""
@@ -74,10 +79,19 @@ class Keys:
         provider, earlier = self._bound.pop()
         for key, handler in earlier.items():
             present = provider.bind_key(key, None)
-            # Somebody else may have bound the key meanwhile.
+            # Somebody else may have bound the key meanwhile; another dock is to give it back to
+            # whoever had it before us.
             keep = handler if present is self._actions[key] else present
+            for other in list(_in_use):
+                other._give_instead(provider, key, self._actions[key], handler)
             if keep is not None:
                 provider.bind_key(key, keep, overwrite=True)
+
+    def _give_instead(self, provider: Any, key: Any, gone: Any, handler: Any) -> None:
+        """Give a key back to another one than who is gone."""
+        for bound, earlier in self._bound:
+            if bound is provider and earlier.get(key) is gone:
+                earlier[key] = handler
 
 
 class LettersPassThrough(QObject):

@@ -113,6 +113,36 @@ class ModelPicker(QWidget):
         model = self.model()
         return load_config(model).image_size if isinstance(model, str) else model.config.image_size
 
+    def choose(
+        self, name: str | None = None, *, device: str | None = "", precision: str | None = ""
+    ) -> None:
+        """Choose a model by its name, and where it computes; what is not given stays.
+
+        Parameters
+        ----------
+        name : str, optional
+            As in `config_names`, or of a model that was fine-tuned.
+        device, precision : str or None, optional
+            As in `Settings`; None for the fastest, and for what is safe on it.
+
+        Raises
+        ------
+        ValueError
+            If there is no such model, device or precision, or no weights of the model are here.
+            Nothing is changed then.
+        """
+        self.offer_new()
+        row = self.names.currentIndex() if name is None else self._row_of(name)
+        chosen: list[tuple[QComboBox, int]] = [(self.names, row)]
+        for box, value in ((self.devices, device), (self.precisions, precision)):
+            places = [i for i in range(box.count()) if value in ("", box.itemData(i))]
+            if not places:
+                offered = [box.itemData(i) for i in range(box.count())]
+                raise ValueError(f"There is no {value!r} here; choose from {offered}.")
+            chosen.append((box, box.currentIndex() if value == "" else places[0]))
+        for box, place in chosen:
+            box.setCurrentIndex(place)
+
     def use(self, model: SAM2, name: str = "") -> None:
         """Choose a loaded model, in the place of the one of its name if there is one."""
         if self.model() is model:
@@ -164,6 +194,16 @@ class ModelPicker(QWidget):
         """Stop what is under way."""
         self._job.cancel()
         self.download.cancel()
+
+    def _row_of(self, name: str) -> int:
+        row = self.names.findData(name)
+        if row < 0:
+            row = self.names.findData(load_config(name).name, NAME)  # by another of its names
+        if row < 0 or not isinstance(self.names.itemData(row), str):
+            raise ValueError(f"There is no model {name!r} in the list; there are {config_names()}.")
+        if find_checkpoint(load_config(name)) is None:
+            raise ValueError(f"The weights of {name} are not here. {how_to_get(load_config(name))}")
+        return row
 
     def _offer(self, name: str) -> None:
         config = load_config(name)

@@ -51,6 +51,7 @@ class Row:
     locked: int = 0  #: how many frames
     score: float | None = None  #: predicted IoU
     visible: bool = True
+    parent: str = ""  #: the name of the object that divided
 
 
 class ObjectModel(QAbstractTableModel):
@@ -190,6 +191,17 @@ class ObjectModel(QAbstractTableModel):
                 self.row(object_id).score = score
         self._tell(Column.SCORE, Column.SCORE)
 
+    def show_names(self, names: Mapping[int, str]) -> None:
+        """Show names that were given elsewhere; of objects that are there."""
+        for object_id, name in names.items():
+            self.row(object_id).name = name
+        self._tell(Column.NAME, Column.NAME)
+
+    def show_parents(self, parents: Mapping[int, str]) -> None:
+        """Show of which object others are daughters, by name; those not named are of none."""
+        for row in self._rows:
+            row.parent = parents.get(row.object_id, "")
+
     def color(self, object_id: int) -> QColor:
         """Give the colour of an object in the labels."""
         red, green, blue, *_ = (float(value) for value in self._color(object_id))
@@ -226,6 +238,8 @@ def _text(row: Row, column: Column) -> str:
 def _tool_tip(row: Row, column: Column) -> str:
     if column == Column.VISIBLE:
         return f"Click to {'hide' if row.visible else 'show'} {row.name}"
+    if column == Column.NAME and row.parent:
+        return f"Daughter of {row.parent}. {HEADERS[column][1]}"
     if column == Column.PROMPTED and row.prompted:
         shown = ", ".join(str(frame) for frame in row.prompted[:8])
         more = " …" if len(row.prompted) > 8 else ""

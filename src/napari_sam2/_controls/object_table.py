@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QItemSelectionModel, QModelIndex, QRectF, QSize, Qt, Signal
-from qtpy.QtGui import QColor, QPainter, QPainterPath, QPen
+from qtpy.QtGui import QColor, QKeyEvent, QPainter, QPainterPath, QPen
 from qtpy.QtWidgets import (
     QAbstractItemView,
     QHBoxLayout,
@@ -35,6 +35,7 @@ class ObjectTable(QWidget):
 
     current_changed = Signal(int)  #: its id
     removed = Signal(object)  #: the ids of objects that were taken out
+    merge_wanted = Signal(object)  #: the ids of objects that are one, that which stays first
     renamed = Signal()
     visibility_changed = Signal()
     jump_wanted = Signal(int)  #: the frame to go to
@@ -46,24 +47,33 @@ class ObjectTable(QWidget):
         self.table = _new_view(self.model)
         self.new_button = QPushButton("New object (N)")
         self.new_button.setToolTip("Begin another object; the next prompts are for it")
-        self.remove_button = QPushButton("Remove")
+        self.merge_button = QPushButton("Merge")
+        self.merge_button.setToolTip(
+            "Make one object of those that are selected: the uppermost, which keeps its name.\n"
+            "Select several with Ctrl or Shift."
+        )
+        self.merge_button.setEnabled(False)
+        self.remove_button = QPushButton("Remove (Del)")
         self.remove_button.setToolTip(
             "Remove the selected objects: their prompts, and their pixels in the labels"
         )
         buttons = QHBoxLayout()
-        buttons.addWidget(self.new_button, 2)
-        buttons.addWidget(self.remove_button, 1)
+        for button in (self.new_button, self.merge_button, self.remove_button):
+            buttons.addWidget(button)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
         layout.addWidget(self.table)
         layout.addLayout(buttons)
         self.new_button.clicked.connect(lambda: self.begin())
-        self.remove_button.clicked.connect(self.remove_selected)
+        self.merge_button.clicked.connect(lambda: self.merge_selected())
+        self.remove_button.clicked.connect(lambda: self.remove_selected())
+        self.table.delete_pressed.connect(self.remove_selected)
         self.model.renamed.connect(self.renamed)
         self.model.visibility_changed.connect(self.visibility_changed)
         self.table.clicked.connect(self._click)
         self.table.doubleClicked.connect(self._double_click)
         self._selection.currentRowChanged.connect(self._tell_current)
+        self._selection.selectionChanged.connect(self._offer_merging)
         self.begin()
 
     def current(self) -> int:
@@ -107,6 +117,10 @@ class ObjectTable(QWidget):
         """Add objects that are not there yet, in the order of their ids."""
         self._add(dict.fromkeys(sorted(i for i in set(ids) if self.model.place(i) < 0), ""))
 
+    def list_also(self, names: Mapping[int, str]) -> None:
+        """Add objects that are not there yet, by id; the current one stays."""
+        self._add({i: name for i, name in sorted(names.items()) if self.model.place(i) < 0})
+
     def make_current(self, object_id: int) -> None:
         """Make an object the current one, if it exists."""
         index = self.model.index(self.model.place(object_id), Column.NAME)
@@ -116,10 +130,33 @@ class ObjectTable(QWidget):
             self.table.scrollTo(index)
 
     def remove_selected(self) -> None:
-        """Take the selected objects out; another one becomes current, a new one if need be."""
-        gone = self.selected()
+        """Remove the selected objects; another one becomes current, a new one if need be."""
+        self.remove(self.selected())
+
+    def merge_selected(self) -> None:
+        """Ask that the selected objects be one, the uppermost of them."""
+        if len(self.selected()) > 1:
+            self.merge_wanted.emit(self.selected())
+
+    def select(self, ids: Iterable[int]) -> None:
+        """Select some objects and no others; the current one is the last of them."""
+        flags = QItemSelectionModel.SelectionFlag
+        for nth, object_id in enumerate(i for i in ids if self.model.place(i) >= 0):
+            index = self.model.index(self.model.place(object_id), Column.NAME)
+            how = flags.ClearAndSelect if nth == 0 else flags.Select
+            self._selection.setCurrentIndex(index, how | flags.Rows)
+
+    def remove(self, ids: Iterable[int]) -> None:
+        """Remove objects: their prompts, and their pixels in the labels."""
+        gone = self.take_out(ids)
+        if gone:
+            self.removed.emit(gone)
+
+    def take_out(self, ids: Iterable[int]) -> tuple[int, ...]:
+        """List some objects no more, and nothing else; give those that were listed."""
+        gone = tuple(i for i in ids if self.model.place(i) >= 0)
         if not gone:
-            return
+            return ()
         kept = set(self.model.ids()) - set(gone)
         if self.current() in gone:
             if kept:
@@ -129,7 +166,7 @@ class ObjectTable(QWidget):
             else:
                 self.begin()
         self.model.remove(gone)
-        self.removed.emit(gone)
+        return gone
 
     def use_colors(self, color: Callable[[int], Any]) -> None:
         """Paint the swatches with the colours of a Labels layer."""
@@ -147,6 +184,9 @@ class ObjectTable(QWidget):
         if index.isValid() and (object_id := self.model.ids()[index.row()]) != self.model.current:
             self.model.make_current(object_id)
             self.current_changed.emit(object_id)
+
+    def _offer_merging(self, *changed: object) -> None:
+        self.merge_button.setEnabled(len(self._selection.selectedRows()) > 1)
 
     def _click(self, index: QModelIndex) -> None:
         if index.column() == Column.VISIBLE:
@@ -194,8 +234,21 @@ class _Eye(QStyledItemDelegate):
         painter.restore()
 
 
-def _new_view(model: ObjectModel) -> QTableView:
-    view = QTableView()
+class _View(QTableView):
+    """A table that tells of the key that deletes."""
+
+    delete_pressed = Signal()
+
+    def keyPressEvent(self, event: QKeyEvent | None) -> None:
+        """Notice keys; called by Qt."""
+        if event is not None and event.key() in {Qt.Key.Key_Delete, Qt.Key.Key_Backspace}:
+            self.delete_pressed.emit()
+        else:
+            super().keyPressEvent(event)
+
+
+def _new_view(model: ObjectModel) -> _View:
+    view = _View()
     view.setModel(model)
     view.setItemDelegateForColumn(Column.VISIBLE, _Eye(view))
     view.setSelectionBehavior(QAbstractItemView.SelectionBehavior.SelectRows)

@@ -54,6 +54,17 @@ class OverlapBox(QWidget):
         """Give the rule that is chosen."""
         return Overlap(self.box.currentData())
 
+    def choose(self, rule: Overlap | str) -> None:
+        """Choose a rule, as the user does; see `Overlap`.
+
+        Raises
+        ------
+        ValueError
+            If there is no such rule.
+        """
+        self.show_rule(Overlap(rule))
+        self.chosen.emit()
+
     def show_rule(self, rule: Overlap) -> None:
         """Show a rule that was chosen elsewhere."""
         self.box.setCurrentIndex(list(TEXTS).index(rule))

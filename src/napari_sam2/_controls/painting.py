@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Labels
@@ -14,6 +15,7 @@ from napari_sam2._reading import Reading
 if TYPE_CHECKING:
     from collections.abc import Generator, Sequence
 
+    import numpy as np
     from napari.components import ViewerModel
 
     from napari_sam2._layers import Stack
@@ -22,6 +24,22 @@ if TYPE_CHECKING:
 NAME = "SAM 2 paint"
 BRUSHES = {"paint", "erase", "fill", "polygon"}
 OPACITY = 0.6
+
+
+@dataclass(frozen=True)
+class Paint:
+    """What was painted at one moment, but for strokes of the brush: these napari undoes."""
+
+    layer: Labels
+    place: int  #: see `Painted`
+    gain: int  #: likewise
+    is_there: bool  #: whether the layer is in the viewer
+
+    @property
+    def is_blank(self) -> bool:
+        """Whether nothing was ever painted, by a hand either."""
+        painted: Painted = self.layer.data
+        return not painted.written
 
 
 class Painting(QObject):
@@ -36,6 +54,7 @@ class Painting(QObject):
     """
 
     edited = Signal()
+    stroke_ended = Signal(object)  #: the layer on which a hand has painted
     object_picked = Signal(int)  #: the object whose colour was taken up
     tool_changed = Signal()
 
@@ -43,6 +62,7 @@ class Painting(QObject):
         super().__init__(parent)
         self._viewer = viewer
         self._layer: Labels | None = None
+        self._removed: Labels | None = None  #: the layer, after it was removed
         self._reader: PaintReader | None = None
         self._next = 1
         for layer in viewer.layers:  # of an earlier dock
@@ -56,6 +76,36 @@ class Painting(QObject):
         """Whether the brush is what the mouse does."""
         active = self._viewer.layers.selection.active
         return self._layer is not None and active is self._layer and active.mode in BRUSHES
+
+    @property
+    def layer(self) -> Labels | None:
+        """The layer that is painted on, if there is one."""
+        return self._layer
+
+    def state(self) -> Paint | None:
+        """Give what is painted now, to `restore`."""
+        layer = self._layer or self._removed
+        if layer is None or not isinstance(layer.data, Painted):
+            return None
+        return Paint(layer, layer.data.place, layer.data.gain, layer is self._layer)
+
+    def restore(self, paint: Paint | None) -> None:
+        """Take back what was painted since, or paint it again; a layer that was removed comes back.
+
+        Strokes of the brush are napari's to undo.
+        """
+        if paint is None or not paint.is_there:
+            if self._layer is not None:
+                self._viewer.layers.remove(self._layer)
+            return
+        if self._layer is not paint.layer:
+            self._follow(paint.layer)  # and then it may be active, with our keys
+        if paint.layer not in self._viewer.layers:
+            active = self._viewer.layers.selection.active
+            self._viewer.add_layer(paint.layer)
+            self._viewer.layers.selection.active = active or paint.layer
+        self._painted(paint.layer).go_to(paint.place)
+        self.show()
 
     def take_up(self, stack: Stack, object_id: int) -> None:
         """Make the brush ready, with an object's colour."""
@@ -111,9 +161,28 @@ class Painting(QObject):
         if reader is not None and reader.erase(object_id, frame):
             self.show()
 
+    def rename(self, stack: Stack, object_id: int, into: int, frames: Sequence[int]) -> None:
+        """Have what is painted of an object on some frames be another's."""
+        reader = self._reader_for(stack)
+        if reader is not None:
+            painted = reader.read()
+            for frame in (f for f in frames if object_id in painted.get(f, {})):
+                reader.rename(object_id, into, frame)
+            self.show()
+
+    def paint(self, stack: Stack, object_id: int, frame: int, mask: np.ndarray) -> None:
+        """Paint an object's mask (H, W) on a frame."""
+        active = self._viewer.layers.selection.active
+        layer = self._layer_for(stack)
+        self._viewer.layers.selection.active = active or layer
+        if reader := self._reader_for(stack):
+            reader.paint(object_id, frame, mask)
+            self.show()
+
     def set_aside(self) -> None:
         """Leave the layer to the user; the next brush begins another."""
         self._follow(None)
+        self._removed = None
 
     def close(self) -> None:
         """Let go of the layer."""
@@ -127,8 +196,8 @@ class Painting(QObject):
             data = Painted.empty(shape, PREVIEW_DTYPE, stack.axis)
             layer = new_labels(stack, data, NAME)
             layer.opacity = OPACITY
+            self._follow(layer)  # and then it is active, with our keys
             self._viewer.add_layer(layer)
-            self._follow(layer)
             return layer
         return self._layer
 
@@ -143,7 +212,8 @@ class Painting(QObject):
     def _fits(self, stack: Stack) -> bool:
         layer = self._layer
         shape = [1 if i == stack.channel_axis else n for i, n in enumerate(stack.layer_shape)]
-        return layer is not None and list(layer.data.shape) == shape
+        is_ours = layer is not None and isinstance(layer.data, Painted)  # a script may replace it
+        return layer is not None and is_ours and list(layer.data.shape) == shape
 
     @staticmethod
     def _painted(layer: Labels) -> Painted:
@@ -155,7 +225,7 @@ class Painting(QObject):
         for one, act in ((old, "disconnect"), (layer, "connect")):
             if one is not None:
                 getattr(one.events.set_data, act)(self._notice)
-                getattr(one.events.paint, act)(self._notice)
+                getattr(one.events.paint, act)(self._notice_stroke)
                 getattr(one.events.mode, act)(self._tell_tool)
                 getattr(one.events.selected_label, act)(self._tell_picked)
         if layer is not None:
@@ -165,6 +235,10 @@ class Painting(QObject):
         """Tell of what was written: painted, undone, or done again."""
         if isinstance(event.source.data, Painted) and event.source.data.fresh:
             self.edited.emit()
+
+    def _notice_stroke(self, event: Any) -> None:
+        self.stroke_ended.emit(event.source)
+        self._notice(event)
 
     def _tell_picked(self, event: Any) -> None:
         if event.source.selected_label != self._next:
@@ -176,4 +250,5 @@ class Painting(QObject):
     def _notice_removed(self, event: Any) -> None:
         if event.value is self._layer:
             self._follow(None)
+            self._removed = event.value
             self.edited.emit()

@@ -202,6 +202,25 @@ class PromptLayers(QObject):
                 layer.remove_selected()
         self.given.remove(stack, (object_id,), frame)
 
+    def add(self, stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]) -> None:
+        """Draw further prompts, given by object and frame, on layers that are there."""
+        for drawing in draw(stack, prompts):
+            kind = Points if drawing.kind == "point" else Shapes
+            if (layer := self._followed[kind]) is not None:
+                _add_drawing(layer, drawing)
+
+    def give_to(self, stack: Stack, object_id: int, other: int) -> None:
+        """Have all prompts of an object be another's."""
+        masks = dict(self.given.of(stack))
+        if object_id in masks:
+            masks[other] = {**masks.pop(object_id), **masks.get(other, {})}
+            self.given.hold(stack, masks)
+        for layer in self.layers():
+            owners = np.array(column(layer, OBJECT, other), dtype=int)
+            if OBJECT in layer.features and (owners == object_id).any():
+                owners[owners == object_id] = other
+                _set_column(layer, OBJECT, owners)
+
     def remove_objects(self, stack: Stack, object_ids: Collection[int]) -> None:
         """Remove all prompts of some objects, and those of no one by name."""
         gone = set(object_ids)
@@ -321,6 +340,23 @@ def _add_drawings(layer: Points | Shapes, drawings: Sequence[Drawing]) -> None:
     if CANDIDATE in layer.features:
         chosen = [NO_CANDIDATE if d.candidate is None else d.candidate for d in drawings]
         _set_column(layer, CANDIDATE, np.array(chosen))
+    layer.selected_data = set()
+
+
+def _add_drawing(layer: Points | Shapes, drawing: Drawing) -> None:
+    if isinstance(layer, Points):
+        layer.add(drawing.vertices)
+    else:
+        layer.add([drawing.vertices], shape_type=[drawing.kind])
+    for name, value in (
+        (OBJECT, drawing.object_id),
+        (POSITIVE, drawing.positive),
+        (CANDIDATE, drawing.candidate),
+    ):
+        if name in layer.features:
+            values = np.array(layer.features[name])
+            values[-1] = value
+            _set_column(layer, name, values)
     layer.selected_data = set()
 
 

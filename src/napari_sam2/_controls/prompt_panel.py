@@ -42,13 +42,14 @@ TOOL_TIPS = {
     "scribble": "Draw a line along the object; with the sign at negative, beside it.\n"
     "It stands for points along it.",
     "brush": "Paint the object: what is painted on a frame is its mask there.\n"
-    "Eraser, fill and undo are napari's, in the layer controls.",
+    "Eraser and fill are napari's, in the layer controls.",
 }
 
 
 class PromptPanel(QWidget):
     """Tools, the sign of the next point, and which layers to read."""
 
+    sign_changed = Signal()  #: of the next point
     tool_taken = Signal(str)
     tool_put_down = Signal()
     labels_wanted = Signal(object, bool)  #: a Labels layer, and whether all of its frames
@@ -105,6 +106,14 @@ class PromptPanel(QWidget):
             f"The next point is {'on the object' if positive else 'beside the object'}.\n"
             "T changes it; where prompts are selected with the arrow tool, it changes theirs."
         )
+        self.sign_changed.emit()
+
+    def take_up(self, tool: str) -> None:
+        """Take a tool, by its name in `tools`; none if empty."""
+        if tool:
+            self.tool_taken.emit(tool)
+        else:
+            self.tool_put_down.emit()
 
     def show_tool(self, tool: str) -> None:
         """Press the button of the tool in hand; none if empty."""
@@ -112,10 +121,7 @@ class PromptPanel(QWidget):
             button.setChecked(name == tool)
 
     def _take(self, tool: str, checked: bool) -> None:
-        if checked:
-            self.tool_taken.emit(tool)
-        else:
-            self.tool_put_down.emit()
+        self.take_up(tool if checked else "")
 
     def _lay_out(self) -> None:
         tools = QGridLayout()

@@ -62,9 +62,9 @@ class Results(QObject):
 
     def is_mine(self, layer: Layer) -> bool:
         """Whether a layer shows what was found."""
-        labels = self._labels
-        mine = (self._preview, *self._prompts.given.layers())
-        return layer in mine or (labels is not None and layer.data is labels)
+        if layer is self._preview or layer in self._prompts.given.layers():
+            return True
+        return self._labels is not None and isinstance(layer, Labels) and shows(layer, self._labels)
 
     def forget(self, *object_ids: int) -> None:
         """Take objects out of the preview."""

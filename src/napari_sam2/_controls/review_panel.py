@@ -76,6 +76,19 @@ class ReviewPanel(QWidget):
         """Give what to plot: a column of the quality table, and the limits of the axis."""
         return MEASURES[self.measure.currentText()]
 
+    def choose(self, measure: str) -> None:
+        """Choose what to plot, by its column of the quality table.
+
+        Raises
+        ------
+        ValueError
+            If it is not offered.
+        """
+        columns = [column for column, _ in MEASURES.values()]
+        if measure not in columns:
+            raise ValueError(f"There is no {measure!r} to plot; choose from {columns}.")
+        self.measure.setCurrentIndex(columns.index(measure))
+
     def list_worst(self, lines: Sequence[tuple[str, int, int]]) -> None:
         """List frames, most doubtful first: a line of text, the frame and the object."""
         wanted = list(lines)[:N_LISTED]

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_sam2._controls.panels import Panels
     from napari_sam2._controls.tasks import Task
     from napari_sam2._layers import Stack
+    from napari_sam2._worker import Steps
     from napari_sam2.session import Session
 
 REFRESH_MS = 500  #: results are summed up no more often than this
@@ -126,6 +127,10 @@ class Reviewer(QObject):
         if not self._timer.isActive():
             self._timer.start()
 
+    def hand_over(self) -> list[Steps]:
+        """Give what was asked for and is not done yet, to be done by another thread."""
+        return self._edits.hand_over()
+
     def shut(self) -> None:
         """Stop, and let go of the viewer."""
         self._timer.stop()
@@ -164,6 +169,7 @@ class Reviewer(QObject):
     def _show(self, summary: Summary | None) -> None:
         self._summary = summary = summary or Summary()
         self._panels.objects.model.show_locked(summary.locked)
+        self._panels.objects.model.show_parents(summary.parents)
         self._panels.review.list_worst(
             [(self._describe(r), int(r["frame"]), int(r["object"])) for r in summary.worst[:20]]
         )

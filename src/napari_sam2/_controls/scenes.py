@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from napari.components import ViewerModel
 
     from napari_sam2._controls.given_masks import GivenMasks, Held
     from napari_sam2._controls.layer_picker import LayerPicker
     from napari_sam2._controls.object_table import ObjectTable
+    from napari_sam2._controls.painting import Paint, Painting
 
 LOOKS = {Points: ("size", "symbol", "border_width", "shown"), Shapes: ("edge_width", "z_index")}
 COLORS = {Points: ("face", "border"), Shapes: ("face", "edge")}
@@ -84,20 +85,33 @@ class Scene:
     """The prompts on all layers, and the objects."""
 
     drawn: Mapping[type, Drawn | None]  #: by kind of layer
+    paint: Paint | None  #: but for strokes of the brush
     names: Mapping[int, str]
     current: int  #: the current object
     given: Held | None  #: masks that are not drawn
 
+    def relisted(self, changed: Mapping[int, str], gone: Collection[int]) -> Scene:
+        """Give the same with some objects named otherwise, or added, and others not listed."""
+        names = {i: name for i, name in self.names.items() if i not in gone}
+        return replace(self, names={**names, **changed})
+
     def same(self, other: Scene) -> bool:
         """Whether the same is drawn and listed; which object is the current one is no matter."""
         listed = list(self.names.items()) == list(other.names.items())
-        alike = all(_alike(self.drawn[kind], other.drawn[kind]) for kind in self.drawn)
-        return listed and alike and self.given is other.given
+        painted = _same_paint(self.paint, other.paint) and self.given is other.given
+        drawn = (_alike(self.drawn[kind], other.drawn[kind]) for kind in self.drawn)
+        return listed and painted and all(drawn)
 
 
 def _alike(one: Drawn | None, other: Drawn | None) -> bool:
     """Compare layers; where there is none, there are no prompts."""
     return one.same(other) if one is not None else other is None or not other.vertices
+
+
+def _same_paint(before: Paint | None, after: Paint | None) -> bool:
+    if before is None:  # there was no layer; on a new one, strokes are undone one by one
+        return after is None or after.place == 0 or not after.is_there
+    return before == after or (before.is_blank and (after is None or after.is_blank))
 
 
 def _emptied(drawn: Drawn | None) -> Drawn | None:
@@ -107,18 +121,22 @@ def _emptied(drawn: Drawn | None) -> Drawn | None:
 
 
 def take_scene(
-    pickers: Mapping[type, LayerPicker], objects: ObjectTable, given: GivenMasks
+    pickers: Mapping[type, LayerPicker],
+    painting: Painting,
+    objects: ObjectTable,
+    given: GivenMasks,
 ) -> Scene:
     """Copy what is drawn and listed now."""
     layers = {kind: picker.layer() for kind, picker in pickers.items()}
     drawn = {kind: None if layer is None else Drawn.on(layer) for kind, layer in layers.items()}
-    return Scene(drawn, dict(objects.names()), objects.current(), given.held)
+    return Scene(drawn, painting.state(), dict(objects.names()), objects.current(), given.held)
 
 
 def show_scene(
     scene: Scene,
     viewer: ViewerModel,
     pickers: Mapping[type, LayerPicker],
+    painting: Painting,
     objects: ObjectTable,
     given: GivenMasks,
 ) -> None:
@@ -140,6 +158,8 @@ def show_scene(
         if not drawn.same(Drawn.on(drawn.layer)):
             drawn.show()
     given.restore(scene.given)
+    if not _same_paint(scene.paint, painting.state()):
+        painting.restore(scene.paint)
     objects.make_current(scene.current)
 
 
@@ -158,12 +178,21 @@ def tell_change(before: Scene, after: Scene) -> str:
         if n:
             verb, number = ("add" if n > 0 else "remove"), abs(n)
             return f"{verb} a {what}" if number == 1 else f"{verb} {number} {what}s"
-    if added:
+    if added and _same_paint(before.paint, after.paint):
         return f"add {_several(added)}"
+    if not _same_paint(before.paint, after.paint):
+        return _tell_paint(before.paint, after.paint)
     for object_id, name in after.names.items():
         if name != before.names[object_id]:
             return f"rename {before.names[object_id]} to {name}"
     return "change a prompt"
+
+
+def _tell_paint(before: Paint | None, after: Paint | None) -> str:
+    if after is None or not after.is_there:
+        return "remove what is painted"
+    gain = after.gain - (before.gain if before is not None else 0)
+    return "paint with labels" if gain > 0 else "clear what is painted"
 
 
 def _several(names: list[str]) -> str:

@@ -25,6 +25,7 @@ class Summary:
     worst: np.ndarray = field(default_factory=lambda: np.zeros(0))
     prompted: Mapping[int, tuple[int, ...]] = field(default_factory=dict)  #: frames, by object
     locked: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    parents: Mapping[int, str] = field(default_factory=dict)  #: names, by daughter
 
     def scores(self, frame: int) -> dict[int, float]:
         """Give each object's predicted IoU on a frame, or on the last found before it.
@@ -51,4 +52,5 @@ def summarise(session: Session) -> Summary:
         worst=session.quality.rank(rows, N_WORST),
         prompted={i: tuple(sorted(one.prompts)) for i, one in known.items()},
         locked={i: tuple(sorted(one.locked)) for i, one in known.items()},
+        parents={i: known[one.parent].name for i, one in known.items() if one.parent},
     )

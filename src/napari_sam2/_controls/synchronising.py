@@ -7,16 +7,54 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from napari_sam2._controls.tasks import Refused
+from napari_sam2._controls.tasks import Refused, next_serial
 from napari_sam2.predictors.objects import order_prompts
 from napari_sam2.prompts import MaskPrompt, PointPrompt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from napari_sam2._controls.tasks import Task
     from napari_sam2.prompts import Candidates, Prompt
     from napari_sam2.session import Session
+
+
+@dataclass(slots=True, eq=False)
+class Said:
+    """What the dock has listed and drawn last.
+
+    A session may know more: daughters that were born in a run, what a script has added. Only what
+    the dock has said is the dock's to change.
+    """
+
+    names: Mapping[int, str] = field(default_factory=dict)
+    prompts: Mapping[int, Mapping[int, tuple[Prompt, ...]]] = field(default_factory=dict)
+    #: Objects that the dock has heard of since: a serial number, which later tasks are above.
+    heard: Mapping[int, int] = field(default_factory=dict)
+
+    @property
+    def known(self) -> set[int]:
+        """All objects that the dock knows."""
+        return {*self.names, *self.heard}
+
+    def hear(self, object_ids: Iterable[int]) -> None:
+        """Note that the dock has listed objects; in any thread."""
+        self.heard = {**self.heard, **dict.fromkeys(object_ids, next_serial())}
+
+    def removed_in(self, task: Task) -> set[int]:
+        """Give the objects that the dock knew when it asked for something, and did not list."""
+        heard = {i for i, serial in self.heard.items() if serial < task.serial}
+        return (self.names.keys() | heard) - task.names.keys()
+
+    def forget(self, object_id: int) -> None:
+        """Note that an object is listed no more."""
+        self.names = {i: name for i, name in self.names.items() if i != object_id}
+        self.heard = {i: serial for i, serial in self.heard.items() if i != object_id}
+
+    def take(self, task: Task) -> None:
+        """Note what was listed and drawn."""
+        self.names, self.prompts = task.names, task.prompts
+        self.heard = {i: serial for i, serial in self.heard.items() if serial > task.serial}
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,18 +64,54 @@ class Made:
     task: Task
     session: Session
     unanswered: set[tuple[int, int]] = field(default_factory=set)  #: (object, frame) to preview
+    said: Said = field(default_factory=Said)
 
 
-def synchronise(made: Made, task: Task) -> None:
-    """Take over the objects and prompts of a task."""
-    _synchronise_objects(made.session, task)
-    for object_id, frame in list(_frames(made.session, task)):
-        _synchronise_prompts(made, task, object_id, frame)
+@dataclass(frozen=True, eq=False)
+class News:
+    """What a session knows of objects, and the dock does not."""
+
+    come: Mapping[int, str]  #: names of objects that are not listed
+    gone: frozenset[int]  #: objects that are listed, and are no more
+    renamed: Mapping[int, str]
+
+    def __bool__(self) -> bool:
+        return bool(self.come or self.gone or self.renamed)
 
 
-def try_segmenting(session: Session, object_id: int, frame: int) -> Candidates | Refused:
+def find_news(made: Made) -> News:
+    """Compare a session with what the dock has listed; in the thread that changes it."""
+    known, listed, heard = made.session.objects, made.said.names, made.said.known
+    return News(
+        {i: one.name for i, one in known.items() if i not in heard},
+        frozenset(heard - known.keys()),
+        {i: known[i].name for i, name in listed.items() if i in known and known[i].name != name},
+    )
+
+
+def synchronise(made: Made, task: Task, *, afresh: bool = False) -> None:
+    """Take over the objects and prompts of a task, as far as they are new in it.
+
+    Parameters
+    ----------
+    made : Made
+    task : Task
+    afresh : bool
+        Whether what the dock said before and says still is taken over again, too.
+    """
+    _synchronise_objects(made, task)
+    for object_id, frame in list(_frames(made, task)):
+        _synchronise_prompts(made, task, object_id, frame, afresh=afresh)
+    made.said.take(task)
+
+
+def try_segmenting(
+    session: Session, object_id: int, frame: int, prompts: Sequence[Prompt] = ()
+) -> Candidates | Refused:
     """Find an object, or say why its prompts make no sense."""
     try:
+        if prompts and not session.prompts(object_id, frame):
+            session.set_prompts(object_id, frame, prompts)
         return session.segment(object_id, frame)
     except ValueError as error:
         return Refused(object_id, frame, str(error))
@@ -55,23 +129,37 @@ def find_refused(session: Session, object_ids: Iterable[int]) -> Iterator[Refuse
                     break
 
 
-def _synchronise_objects(session: Session, task: Task) -> None:
-    for object_id in session.objects.keys() - task.names.keys():
-        session.remove_object(object_id)
+def _synchronise_objects(made: Made, task: Task) -> None:
+    session, listed, known = made.session, made.said.names, made.said.known
     for object_id, name in task.names.items():
-        if object_id not in session.objects:
+        if object_id in session.objects:
+            if listed.get(object_id) != name:
+                session.rename_object(object_id, name)
+        elif object_id not in known:
             session.add_object(name, object_id)
-        session.rename_object(object_id, name)
 
 
-def _synchronise_prompts(made: Made, task: Task, object_id: int, frame: int) -> None:
-    known = made.session.prompts(object_id, frame)
+def _synchronise_prompts(
+    made: Made, task: Task, object_id: int, frame: int, *, afresh: bool
+) -> None:
     wanted = task.prompts.get(object_id, {}).get(frame, ())
+    earlier = made.said.prompts.get(object_id, {}).get(frame, ())
+    if _alike(wanted, earlier) and not afresh:
+        return
+    known = made.session.prompts(object_id, frame)
     # No shape says that an object is not on a frame; what a script said so stays.
     unseen = not wanted and all(isinstance(p, MaskPrompt) and not p.part.size for p in known)
-    if not unseen and not _alike(known, wanted):
+    if unseen or _alike(known, wanted):
+        return
+    if not (wanted and has_ended(made.session, object_id, frame)):
         made.session.set_prompts(object_id, frame, wanted)
-        (made.unanswered.add if wanted else made.unanswered.discard)((object_id, frame))
+    (made.unanswered.add if wanted else made.unanswered.discard)((object_id, frame))
+
+
+def has_ended(session: Session, object_id: int, frame: int) -> bool:
+    """Whether an object has divided by then; prompts of it there are refused."""
+    end = session.objects[object_id].end
+    return end is not None and frame >= end
 
 
 def _alike(some: Sequence[Prompt], others: Sequence[Prompt]) -> bool:
@@ -97,8 +185,9 @@ def _same(one: Prompt, other: Prompt) -> bool:
     return np.allclose(astuple(one), astuple(other), rtol=0, atol=1e-6)
 
 
-def _frames(session: Session, task: Task) -> Iterator[tuple[int, int]]:
-    """Give every object and frame that has prompts, or had."""
-    for object_id, known in session.objects.items():
-        for frame in sorted(known.prompts.keys() | task.prompts.get(object_id, {}).keys()):
+def _frames(made: Made, task: Task) -> Iterator[tuple[int, int]]:
+    """Give every object and frame that the dock has prompts for, or had."""
+    for object_id in made.session.objects:
+        ours, earlier = task.prompts.get(object_id, {}), made.said.prompts.get(object_id, {})
+        for frame in sorted(ours.keys() | earlier.keys()):
             yield object_id, frame

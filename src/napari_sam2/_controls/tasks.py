@@ -20,6 +20,11 @@ Direction = Literal["forward", "backward", "both"]
 _serials = count()
 
 
+def next_serial() -> int:
+    """Give a number between those of the tasks read before and of those read from now on."""
+    return next(_serials)
+
+
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Task:
     """All that a worker has to know of layers and controls, read at once."""
@@ -31,7 +36,7 @@ class Task:
     frame: int  #: where the viewer is
     object_id: int  #: the current object
     settings: Settings = field(default_factory=Settings)  #: of which device and precision count
-    serial: int = field(default_factory=lambda: next(_serials))  #: later ones have larger ones
+    serial: int = field(default_factory=next_serial)  #: later ones have larger ones
 
     def same_session(self, other: Task) -> bool:
         """Whether one session does for both."""
@@ -51,6 +56,7 @@ class Route:
     start: int
     stop: int
     objects: tuple[int, ...] | None  #: None for all
+    divisions: bool = False  #: whether to watch for them
 
 
 @dataclass(frozen=True)

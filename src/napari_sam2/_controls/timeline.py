@@ -51,7 +51,7 @@ class Timeline(QObject):
 
     Prompts and objects are the user's, on layers and in a list: their snapshots are kept here,
     and the session is told anew. Labels and what else was found are the session's: its own
-    steps are undone. What a brush painted on the labels is undone by napari.
+    steps are undone. What a brush painted, on the labels or as a prompt, is undone by napari.
 
     Parameters
     ----------
@@ -64,6 +64,7 @@ class Timeline(QObject):
         Reads layers and controls; gives None where they make no sense.
     """
 
+    stepped = Signal()  #: the session that is shown has done something
     _stepped = Signal(object, object, int)  #: from any thread; see `Bench.on_step`
 
     def __init__(
@@ -77,6 +78,7 @@ class Timeline(QObject):
         super().__init__()
         self._viewer, self._panels = parts.viewer, parts.panels
         self._layers, self._results = parts.layers, parts.results
+        self._painting = parts.painting
         self._bench, self._follower, self._edits, self._read = bench, follower, edits, read
         self._is_open = True
         self._done: list[Entry] = []
@@ -115,6 +117,23 @@ class Timeline(QObject):
         if self._done and not self._now.same(now):
             self._done[-1].after = now
         self._now = now
+
+    def relist(self, step: Step | None) -> None:
+        """Note that objects are listed otherwise, by a step of the session or by none."""
+        if not self._is_open:
+            return
+        names = self._panels.objects.names()
+        gone = self._now.names.keys() - names.keys()
+        changed = {i: n for i, n in names.items() if self._now.names.get(i) != n}
+        entries = iter(self._done)
+        for entry in entries:
+            if step in entry.steps:
+                entry.after = entry.after.relisted(changed, gone)
+                break
+        for later in entries:
+            later.before = later.before.relisted(changed, gone)
+            later.after = later.after.relisted(changed, gone)
+        self._now = self._take()
 
     def undo(self) -> None:
         """Undo what was done last."""
@@ -172,7 +191,7 @@ class Timeline(QObject):
         before = self._read() if entry.steps else None
         self._now = entry.before if back else entry.after
         pickers, objects = self._panels.prompts.pickers, self._panels.objects
-        show_scene(self._now, self._viewer, pickers, objects, self._layers.given)
+        show_scene(self._now, self._viewer, pickers, self._painting, objects, self._layers.given)
         self._layers.set_next(self._now.current, self._panels.prompts.positive)
         self._drawn.stop()
         after = self._read() if entry.steps else None
@@ -200,11 +219,15 @@ class Timeline(QObject):
 
     def _take_step(self, image: Any, step: Step, unlisted: int) -> None:
         """Note what a session has done; a run is told of again and again, as it grows."""
+        if not self._is_open:
+            return
         if any(step in entry.steps for entry in (*reversed(self._done), *self._undone)):
             self._tell()
+            self.stepped.emit()
             return
         if image is not self._panels.image.image():
             return
+        self.stepped.emit()
         self.capture()
         causes = (one for one in reversed(self._done) if unlisted in one.before.names)
         cause = next((one for one in causes if unlisted not in one.after.names), None)
@@ -215,31 +238,42 @@ class Timeline(QObject):
 
     def _take(self) -> Scene:
         pickers, objects = self._panels.prompts.pickers, self._panels.objects
-        return take_scene(pickers, objects, self._layers.given)
+        return take_scene(pickers, self._painting, objects, self._layers.given)
 
     def _listen(self, layer: Any) -> None:
         """Follow what is painted on the layer of labels."""
         if layer is not self._painted:
             if self._painted is not None:
-                self._painted.events.paint.disconnect(self._take_stroke)
+                self._painted.events.paint.disconnect(self._take_labels_stroke)
             if layer is not None:
-                layer.events.paint.connect(self._take_stroke)
+                layer.events.paint.connect(self._take_labels_stroke)
             self._painted = layer
             self.keys.refresh()
 
-    def _take_stroke(self, event: Any) -> None:
+    def _take_labels_stroke(self, event: Any) -> None:
+        self._take_stroke("paint on the labels", event.source)
+
+    def _take_prompt_stroke(self, layer: Labels) -> None:
+        names = self._panels.objects.names()
+        whose = names.get(int(layer.selected_label), "an object")
+        self._take_stroke("erase paint" if layer.mode == "erase" else f"paint {whose}", layer)
+
+    def _take_stroke(self, text: str, layer: Labels) -> None:
         self.capture()
-        self._add(Entry("paint on the labels", self._now, self._now, painted=event.source))
+        self._add(Entry(text, self._now, self._now, painted=layer))
 
     def _is_theirs(self, layer: Any) -> bool:
-        return isinstance(layer, Labels) and not self._results.is_mine(layer)
+        is_ours = layer is self._painting.layer or self._results.is_mine(layer)
+        return isinstance(layer, Labels) and not is_ours
 
     def _connect(self) -> None:
         self._stepped.connect(self._take_step)
         self._bench.on_step = self._stepped.emit
         self._panels.undo.undo_button.clicked.connect(lambda: self.undo())
         self._panels.undo.redo_button.clicked.connect(lambda: self.redo())
-        self._layers.edited.connect(self._drawn.start)
+        for layers in (self._layers, self._painting):
+            layers.edited.connect(self._drawn.start)
+        self._painting.stroke_ended.connect(self._take_prompt_stroke)
         self._results.labels_shown.connect(self._listen)
         objects = self._panels.objects
         for signal in (objects.current_changed, objects.renamed, objects.removed):

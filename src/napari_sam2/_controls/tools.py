@@ -44,6 +44,7 @@ class Tools:
             source.object_picked.connect(panels.objects.make_current)
         layers.click_without_box.connect(self._explain_boxes)
         panels.objects.current_changed.connect(self.set_next)
+        panels.prompts.sign_changed.connect(self.set_next)
         panels.prompts.tool_taken.connect(self._take)
         panels.prompts.tool_put_down.connect(self._put_down)
         panels.prompts.labels_wanted.connect(self._use_labels)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import (
+    QCheckBox,
     QComboBox,
     QGridLayout,
     QHBoxLayout,
@@ -45,6 +46,11 @@ class TrackPanel(QWidget):
         self.first, self.last = QSpinBox(), QSpinBox()
         self.first.setToolTip("The first frame that may change")
         self.last.setToolTip("The last frame that may change")
+        self.divisions = QCheckBox("Watch for divisions")
+        self.divisions.setToolTip(
+            "An object that falls into two of like size has divided: it ends there, and its\n"
+            "daughters are objects of their own. Seen forward only."
+        )
         self.segment_button = QPushButton("Segment frame (S)")
         self.segment_button.setToolTip("Find the prompted objects on this frame, as a preview")
         self.propagate_button = QPushButton("Propagate (Shift-S)")
@@ -63,14 +69,56 @@ class TrackPanel(QWidget):
             start=self.first.value(),
             stop=self.last.value() + 1,
             objects=selected if self.objects.currentData() else None,
+            divisions=self.divisions.isChecked(),
         )
+
+    def choose(
+        self,
+        direction: Direction | None = None,
+        first: int | None = None,
+        last: int | None = None,
+        *,
+        selected: bool | None = None,
+        divisions: bool | None = None,
+    ) -> None:
+        """Choose how to follow objects; what is not given stays.
+
+        Parameters
+        ----------
+        direction : {"forward", "backward", "both"}, optional
+        first, last : int, optional
+            The frames that may change, both included.
+        selected : bool, optional
+            Whether only the objects that are selected in the table are followed.
+        divisions : bool, optional
+            Whether to watch for objects that divide.
+
+        Raises
+        ------
+        ValueError
+            If there is no such direction or frame. Nothing is changed then.
+        """
+        if direction is not None and self.direction.findData(direction) < 0:
+            raise ValueError(f"Objects are followed forward, backward or both, not {direction!r}.")
+        chosen = [(b, n) for b, n in ((self.first, first), (self.last, last)) if n is not None]
+        for box, frame in chosen:
+            if not 0 <= frame <= box.maximum():
+                raise ValueError(f"There are frames 0 to {box.maximum()}; got {frame}.")
+        for box, frame in chosen:
+            box.setValue(frame)
+        if direction is not None:
+            self.direction.setCurrentIndex(self.direction.findData(direction))
+        if selected is not None:
+            self.objects.setCurrentIndex(self.objects.findData(selected))
+        if divisions is not None:
+            self.divisions.setChecked(divisions)
 
     def set_n_frames(self, n_frames: int) -> None:
         """Offer so many frames, all of them to begin with."""
         for box, value in ((self.first, 0), (self.last, n_frames - 1)):
             box.setRange(0, n_frames - 1)
             box.setValue(value)
-        for widget in (self.first, self.last, self.direction):
+        for widget in (self.first, self.last, self.direction, self.divisions):
             widget.setEnabled(n_frames > 1)
 
     def set_running(self, running: bool) -> None:
@@ -87,6 +135,7 @@ class TrackPanel(QWidget):
         form.add("Direction", self.direction)
         form.add("Frames", frames)
         form.add("Follow", self.objects)
+        form.addRow("", self.divisions)
         buttons = QGridLayout()
         buttons.addWidget(self.segment_button, 0, 0)
         buttons.addWidget(self.accept_button, 0, 1)

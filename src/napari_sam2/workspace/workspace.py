@@ -186,14 +186,16 @@ class Workspace:
             for other in self._daughters(object_id):
                 self._ledger.change(other, parent=None)
 
-    def merge(self, into: int, other: int) -> None:
-        """Make one object of two."""
+    def merge(self, into: int, others: Sequence[int]) -> None:
+        """Make one object of two, or of several."""
         with self.lock:
-            one, two = self.known(into), self.known(other)
-            if into == other:
+            one, rest = self.known(into), [self.known(other).name for other in others]
+            if into in others:
                 raise ValueError(f"{one.name} is one object already; name another one to merge.")
-            with self.step(f"merge {two.name} into {one.name}"):
-                merge(self._ledger, into, other)
+            what = rest[0] if len(rest) == 1 else count(len(rest), "object")
+            with self.step(f"merge {what} into {one.name}"):
+                for other in others:
+                    merge(self._ledger, into, other)
 
     @property
     def overlap(self) -> Overlap:

@@ -1,0 +1,73 @@
+"""What was drawn just before the end of layers, of the dock, or of the viewer."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from qtpy.QtCore import QObject, QTimer
+
+from napari_sam2._worker import Steps
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from napari.components import ViewerModel
+
+    from napari_sam2._controls.bench import Bench
+    from napari_sam2._controls.tasks import Task
+
+
+class LastMoments(QObject):
+    """Has the session know of prompts that the dock was about to read.
+
+    Parameters
+    ----------
+    viewer : ViewerModel
+    bench : Bench
+    is_waiting : callable
+        Whether anything drawn has not been read yet.
+    read : callable
+        Reads layers and controls; gives None where they make no sense.
+    take_in : callable
+        Has the session know of what was read.
+    parent : QObject
+    """
+
+    def __init__(
+        self,
+        viewer: ViewerModel,
+        bench: Bench,
+        is_waiting: Callable[[], bool],
+        read: Callable[[], Task | None],
+        take_in: Callable[[Task], None],
+        parent: QObject,
+    ) -> None:
+        super().__init__(parent)
+        self._viewer, self._bench = viewer, bench
+        self._is_waiting, self._read, self._take_in = is_waiting, read, take_in
+        self._is_removing = False  #: whether layers are being removed, one after the other
+        viewer.layers.events.removing.connect(self._read_before_removal)
+
+    def steps(self) -> list[Steps]:
+        """Read what was drawn a moment ago; give what is to be done for the session to know."""
+        with suppress(RuntimeError):  # of the window, not everything may be there any more
+            if task := self._read():
+                return [Steps(partial(self._bench.synchronise, task))]
+        return []
+
+    def shut(self) -> None:
+        """Let go of the viewer."""
+        self._viewer.layers.events.removing.disconnect(self._read_before_removal)
+
+    def _read_before_removal(self, event: Any) -> None:
+        """Read before the first of several layers goes: with the viewer, all do."""
+        if self._is_waiting() and not self._is_removing:
+            self._is_removing = True
+            QTimer.singleShot(0, self._end_removal)
+            if task := self._read():
+                self._take_in(task)
+
+    def _end_removal(self) -> None:
+        self._is_removing = False
