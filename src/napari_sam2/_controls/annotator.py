@@ -214,14 +214,10 @@ class Annotator(QObject):
         self._previews.cancel()
         waiting = [*self._edits.hand_over(), *self.reviewer.hand_over(), *last]
         self.autosaver.do_first(waiting)
-        parts = (self.follower, self.files, self.reviewer, self.before, self.links, self.news)
+        # The reviewer hears of the table, which its links still change as they go: after them.
         for part in (
-            *parts,
-            self.last_moments,
-            self.choosing,
-            self.looking,
-            self.idle,
-            self._panels.model,
+            *(self.follower, self.files, self.links, self.reviewer, self.before, self.news),
+            *(self.last_moments, self.choosing, self.looking, self.idle, self._panels.model),
         ):
             part.shut()
         self._panels.image.disconnect_viewer()
