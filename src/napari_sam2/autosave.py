@@ -13,9 +13,9 @@ from uuid import uuid4
 import platformdirs
 
 from napari_sam2.results.label_arrays import new_label_file, refer_to
-from napari_sam2.session_files.records import BusyFileError, RecordFile, SessionFileError, digest_of
+from napari_sam2.session_files.records import BusyFileError, RecordFile, SessionFileError
 from napari_sam2.session_files.session_file import SUFFIX, SavedSession
-from napari_sam2.session_files.writer import SessionWriter
+from napari_sam2.session_files.writer import CLEAN, SessionWriter
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
     from napari_sam2.session import Session
 
 _KEPT: list[Autosave] = []  #: held open, lest others take away what is shown
-
-CLEAN = ("about", "clean")  #: in files whose content is saved elsewhere, too
 
 
 def autosave_folder() -> Path:
@@ -76,13 +74,11 @@ class Autosave:
             place = None  # what the user keeps elsewhere may change, or go
         for step in self._writer.steps(session._work, session.about(), labels=place):
             changed = step
-        if changed:
-            self._mark(clean=False)
         return changed
 
     def mark_clean(self) -> None:
         """Say that all is saved elsewhere, too: there is nothing to offer, until it changes."""
-        self._mark(clean=True)
+        self._writer.mark_clean()
 
     def close(self) -> None:
         """Let go of the file, and take it away if it is clean.
@@ -102,13 +98,6 @@ class Autosave:
         """Let go of the file, and take it away."""
         self._file.close()
         discard(self.path)
-
-    def _mark(self, *, clean: bool) -> None:
-        with self._file.transaction():
-            if clean:
-                self._file.put(CLEAN, b"true", digest_of(b"true"))
-            else:
-                self._file.drop(CLEAN)
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from napari_sam2.workspace.workspace import Workspace
 
 ABOUT, SAVED = ("about", "session"), ("about", "saved")
+CLEAN = ("about", "clean")  #: in files whose content is saved elsewhere, too
 
 
 class SessionWriter:
@@ -76,6 +77,8 @@ class SessionWriter:
         pages = None if since is None else {_page(work, plane) for plane in planes}
         draft = _Draft(self.file, self._digests)
         with self.file.transaction():
+            if labels is not None:
+                draft.keep_only("labels", set())  # they would be older than those referred to
             for plane in planes if labels is None else ():
                 with work.lock:
                     draft.put_plane(work, plane)
@@ -87,6 +90,8 @@ class SessionWriter:
                         draft.put_plane(work, plane)
                     if pages is not None:
                         pages.add(_page(work, plane))
+                if labels is not None and work.labels.changes.since(since or 0):
+                    draft.note_change()
                 prompts = draft.put_objects(work, self._prompts)
                 draft.put_quality(work, pages)
                 draft.put(
@@ -101,6 +106,13 @@ class SessionWriter:
         self._digests, self._changes, self._prompts = draft.digests, upto, prompts
         yield changed
 
+    def mark_clean(self) -> None:
+        """Say that all of it is saved elsewhere, too; the next change takes this back."""
+        draft = _Draft(self.file, self._digests)
+        with self.file.transaction():
+            draft.put(CLEAN, b"true")
+        self._digests = draft.digests
+
 
 class _Draft:
     """What a transaction writes, and what the file will hold after it."""
@@ -113,9 +125,16 @@ class _Draft:
     def put(self, name: Name, content: bytes) -> None:
         digest = digest_of(content)
         if self.digests.get(name) != digest:
+            self.note_change()
             self._file.put(name, content, digest)
             self.digests[name] = digest
+
+    def note_change(self) -> None:
+        """Say that the session is not what it was, in the file or where its labels are kept."""
+        if not self.has_changed:
             self.has_changed = True
+            # Here and not later: who is killed in between would leave work that counts as saved.
+            self.drop(CLEAN)
 
     def keep_only(self, kind: str, keys: set[str]) -> None:
         """Drop all other records of a kind."""
@@ -124,8 +143,8 @@ class _Draft:
 
     def drop(self, name: Name) -> None:
         if self.digests.pop(name, None) is not None:
+            self.note_change()
             self._file.drop(name)
-            self.has_changed = True
 
     def put_plane(self, work: Workspace, plane: int) -> None:
         array, name = work.labels.array, ("labels", str(plane))

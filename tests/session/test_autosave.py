@@ -1,0 +1,109 @@
+"""Work that was not saved is offered again, whatever went wrong while it was written."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from session_steps import disc
+
+from napari_sam2.autosave import Autosave, find_unsaved
+from napari_sam2.session import Session
+from napari_sam2.session_files.records import RecordFile, SessionFileError
+from napari_sam2.session_files.writer import CLEAN
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return tmp_path / "autosave"
+
+
+@pytest.fixture
+def cell(session):
+    cell = session.add_object("cell")
+    session.add_mask(cell, 0, disc(30, 40, shape=(96, 128)))
+    return cell
+
+
+@pytest.fixture
+def clean(session, cell, folder):
+    """A file whose content the user has saved elsewhere, too."""
+    file = Autosave(folder)
+    file.save(session)
+    file.mark_clean()
+    yield file
+    file._file.close()
+
+
+def restart(file, folder):
+    """End as a program that is killed does, and look for unsaved work."""
+    file._file.close()
+    return [one.path for one in find_unsaved(folder)]
+
+
+def test_work_that_is_saved_elsewhere_is_not_offered(clean, folder):
+    assert restart(clean, folder) == []
+    assert not clean.path.exists()
+
+
+def test_work_after_it_was_saved_elsewhere_is_offered(clean, session, cell, folder):
+    session.add_mask(cell, 5, disc(40, 40, shape=(96, 128)))
+
+    assert clean.save(session)
+    assert restart(clean, folder) == [clean.path]
+
+
+@pytest.mark.parametrize("last", ["put", "drop"])
+def test_work_is_offered_although_writing_failed_once(
+    clean, session, cell, folder, monkeypatch, last
+):
+    session.add_mask(cell, 5, disc(40, 40, shape=(96, 128)))
+
+    def fail(self, *args):
+        raise SessionFileError("the disk is full")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(RecordFile, last, fail)
+        with pytest.raises(SessionFileError):
+            clean.save(session)
+    clean.save(session)
+
+    assert restart(clean, folder) == [clean.path]
+
+
+def test_content_and_the_word_that_it_is_unsaved_are_written_at_once(
+    clean, session, cell, monkeypatch
+):
+    """Whoever is killed between two transactions leaves what the first one wrote."""
+    session.add_mask(cell, 5, disc(40, 40, shape=(96, 128)))
+    seen = []
+    transaction = RecordFile.transaction
+
+    def watched(self):
+        seen.append(self.read(*CLEAN) is None)
+        return transaction(self)
+
+    monkeypatch.setattr(RecordFile, "transaction", watched)
+    clean.save(session)
+
+    assert seen == [False]
+    assert clean._file.read(*CLEAN) is None
+
+
+def test_what_is_painted_on_labels_beside_the_file_is_offered(blobs, tiny_model, folder):
+    file = Autosave(folder)
+    labels = file.new_labels(blobs[0].shape, np.dtype(np.uint16), (1, 2))
+    session = Session(blobs[0], tiny_model, labels=labels)
+    session.add_object("painted")
+    file.save(session)
+    file.mark_clean()
+
+    labels[2, 5:9, 5:9] = 1
+    session.note_edits([[2, 5, 5]])
+
+    assert file.save(session)
+    assert restart(file, folder) == [file.path]
+
+
+def test_nothing_that_changed_is_nothing_to_offer(clean, session, folder):
+    assert not clean.save(session)
+    assert restart(clean, folder) == []
