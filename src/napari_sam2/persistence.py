@@ -75,7 +75,8 @@ class Persistent(Annotations):
         """
         with open_session(path) as saved:
             view = saved.view_of(data, same_pixels=same_pixels)
-            if place := saved.label_place if labels is None else None:
+            place, is_own = saved.label_place, labels is not None
+            if labels is None and place is not None:
                 labels = open_reference(place, Path(path), saved.shape, saved.dtype)
             elif labels is None:
                 labels = np.zeros(saved.shape, saved.dtype)
@@ -87,7 +88,7 @@ class Persistent(Annotations):
                 settings=read_settings(saved.about["settings"]) if settings is None else settings,
                 labels=labels,
             )
-            session.restore(saved, labels=place is None)
+            session.restore(saved, labels=is_own or place is None)
         return session
 
     def restore(self, saved: SavedSession, *, labels: bool = True) -> None:

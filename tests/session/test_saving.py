@@ -265,6 +265,38 @@ def test_labels_can_be_put_into_an_array_of_ones_own(followed, path, blobs):
     np.testing.assert_array_equal(labels, followed.labels)
 
 
+@pytest.fixture
+def referring(blobs, tiny_model, tmp_path, path):
+    """A session that was saved with a copy of its labels, and later by reference to them."""
+    labels = np.memmap(tmp_path / "labels.bin", np.uint16, "w+", shape=blobs[0].shape)
+    session = Session(blobs[0], tiny_model, labels=labels)
+    cell = session.add_object()
+    session.add_mask(cell, 0, blobs[1][0] == 1)
+    run(session, stop=1)
+    session.save(path)
+    session.add_mask(cell, 0, blobs[1][0] == 2)
+    run(session, stop=1)
+    session.save(path, labels="reference")
+    return session
+
+
+def test_labels_that_are_referred_to_can_be_put_into_an_array_of_ones_own(referring, path, blobs):
+    own = np.full(blobs[0].shape, 9, np.uint16)
+
+    loaded = Session.load(path, blobs[0], referring.model, labels=own)
+
+    assert loaded.labels is own
+    np.testing.assert_array_equal(own, referring.labels)
+
+
+def test_copies_of_labels_go_once_they_are_referred_to(referring, path):
+    with sqlite3.connect(path) as file:
+        (copies,) = file.execute("SELECT count(*) FROM records WHERE kind = 'labels'").fetchone()
+    file.close()
+
+    assert copies == 0
+
+
 positions = st.floats(-0.5, 60, allow_nan=False)
 points = st.builds(PointPrompt, st.just(1), positions, positions, st.booleans())
 boxes = st.builds(

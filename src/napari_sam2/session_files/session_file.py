@@ -33,6 +33,8 @@ import numpy as np
 
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.levels import choose_level
+from napari_sam2.results.label_arrays import open_reference
+from napari_sam2.results.labels import Planes
 from napari_sam2.results.quality import KEPT, PAGE
 from napari_sam2.session_files.codec import decode_object, decode_prompts
 from napari_sam2.session_files.records import RecordFile, SessionFileError
@@ -167,7 +169,20 @@ class SavedSession:
                 work.quality.restore(object_id, page, kept)
 
     def planes(self) -> Iterator[tuple[int, np.ndarray]]:
-        """Give number and pixels of every plane of labels that is not empty."""
+        """Give number and pixels of every plane of labels that is not empty.
+
+        Raises
+        ------
+        ValueError
+            If they are not in the file, and not where it refers to.
+        """
+        if self.label_place is not None:
+            kept = open_reference(self.label_place, self.file.path, self.shape, self.dtype)
+            planes = Planes(self.shape, self.seen)
+            for plane in range(len(planes)):
+                if np.any(pixels := np.asarray(kept[planes.index(plane)])):
+                    yield plane, pixels
+            return
         dtype, (height, width) = self.dtype.newbyteorder("<"), (self.shape[i] for i in self.seen)
         for key, content in self.file.read_all("labels"):
             yield int(key), np.frombuffer(content, dtype).reshape(height, width)
