@@ -128,6 +128,28 @@ def test_command_follows_all_videos_and_scores_them(
     assert "all videos        100.0 100.0 100.0" in capsys.readouterr().out
 
 
+def test_image_size_is_what_the_model_sees(
+    tmp_path, frames, give, tiny_options, monkeypatch, capsys
+):
+    seen = []
+
+    def segment(predictor, *_):
+        seen.append(predictor.image_size)
+        return []
+
+    monkeypatch.setattr("napari_sam2.vos.segment_video", segment)
+    videos, masks = tmp_path / "videos", tmp_path / "given"
+    for folder, content in ((videos, frames), (masks, give({1: [0]}))):
+        folder.mkdir()
+        content.rename(folder / "discs")
+    arguments = [str(videos), str(masks), "--out", str(tmp_path / "out"), *tiny_options]
+
+    assert main(["vos", *arguments, "--image-size", "64"]) == 0
+    assert seen == [64]
+    assert main(["vos", *arguments, "--image-size", "100"]) == 2
+    assert "image_size must be a positive multiple of 32, got 100" in capsys.readouterr().err
+
+
 def test_video_that_is_not_there_is_named(tmp_path, frames, give, tiny_options, capsys):
     arguments = [str(frames.parent), str(give({1: [0]}).parent), "--out", str(tmp_path / "out")]
 

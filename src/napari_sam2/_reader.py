@@ -10,9 +10,9 @@ import numpy as np
 from npe2 import io_utils
 
 from napari_sam2._label_layers import label_colors
-from napari_sam2.results.exports import read_stack
 from napari_sam2.results.label_arrays import is_large, open_reference, scratch_labels
 from napari_sam2.results.labels import Planes
+from napari_sam2.results.stack_files import read_stack
 from napari_sam2.session_files.session_file import SUFFIX, open_session
 
 if TYPE_CHECKING:

@@ -113,3 +113,21 @@ def test_diameter_that_makes_no_sense_is_told_before_anything_is_read(tmp_path, 
     assert main(["segment", missing, "--out", "found.tif", "--diameter", "-3", *tiny]) == 2
 
     assert "diameter is a number of pixels above 0" in capsys.readouterr().err
+
+
+def test_image_size_is_what_the_model_sees(tmp_path, tiny, image, monkeypatch, capsys):
+    seen = []
+    look = Sweep.look
+
+    def watched(self, frame, tile, places):
+        seen.append(self._features.model.config.image_size)
+        for pieces in look(self, frame, tile, places):
+            yield pieces and [one for one in pieces if one is not None]  # small tiles may be empty
+
+    monkeypatch.setattr(Sweep, "look", watched)
+    command = ["segment", str(image), "--out", str(tmp_path / "found.tif"), *tiny]
+
+    assert main([*command, "--image-size", "64"]) == 0
+    assert set(seen) == {64}
+    assert main([*command, "--image-size", "100"]) == 2
+    assert "image_size must be a positive multiple of 32, got 100" in capsys.readouterr().err

@@ -99,6 +99,7 @@ def _segment(options: argparse.Namespace) -> None:
         options.checkpoint,
         device=choose_device(options.device),
         compiled=options.compile,
+        image_size=options.image_size,
     )
     names = ("min_iou", "min_stability", "min_area", "max_area", "max_overlap")
     given = {name: value for name in names if (value := getattr(options, name)) is not None}
@@ -162,15 +163,15 @@ def _segment_one(
     from napari_sam2.results.exports import (
         label_file,
         overlay,
-        read_stack,
         save_picture,
         save_table,
     )
+    from napari_sam2.results.stack_files import read_stack
     from napari_sam2.session import Session, Settings
 
     view = View(axis=options.axis, held=dict(options.hold))
     settings = Settings(device=options.device, precision=options.precision)
-    # Labels of no use are not to be made in memory beside those on disk.
+    # Its own labels stay empty: zeros that nobody touches take no memory.
     session = Session(read_stack(job.image), model, view=view, settings=settings)
     source = session.source
     dtype = np.dtype(np.uint32 if np.prod(source.shape) > LARGE else np.uint16)

@@ -91,8 +91,9 @@ def _track(options: argparse.Namespace) -> None:
 
     from napari_sam2.predictors.frames import FrameSource, View
     from napari_sam2.results.divisions import DivisionRule
-    from napari_sam2.results.exports import label_file, read_stack
+    from napari_sam2.results.exports import label_file
     from napari_sam2.results.labels import LABEL_DTYPE
+    from napari_sam2.results.stack_files import read_stack
     from napari_sam2.session import Session
 
     _check_paths(options)

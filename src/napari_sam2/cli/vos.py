@@ -71,13 +71,15 @@ def _vos(options: argparse.Namespace) -> None:
     from napari_sam2.predictors.meta.video_frames import JpegFolder
     from napari_sam2.vos import VosOptions, find_videos, segment_video
 
-    model = chosen_model(options)
+    model, size = chosen_model(options), options.image_size
+    sizes = [] if size is None else [f"++model.image_size={size}"]
     predictor = build_sam2_video_predictor(
         model,
         options.checkpoint or weights_of(load_config(model)),
         options.device,
         apply_postprocessing=options.postprocess,
         vos_optimized=options.compile,
+        hydra_overrides_extra=sizes,
     )
     predictor.precision = choose_precision(options.precision, predictor.device)
     rules = VosOptions(

@@ -1,9 +1,8 @@
-"""Stacks from files, results as files: labels as TIFF, tables as CSV, overlays as pictures."""
+"""Results as files: labels as TIFF, tables as CSV, overlays as pictures."""
 
 from __future__ import annotations
 
 import csv
-import errno
 import math
 import mmap
 import os
@@ -13,15 +12,16 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import tifffile
-from PIL import Image, ImageSequence
+from PIL import Image
 from skimage.segmentation import find_boundaries
+
+from napari_sam2.results.room import NO_ROOM, NoRoomError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from io import BufferedRandom
     from pathlib import Path
 
-    from napari_sam2.predictors.frames import ArrayLike
 
 #: Colours of objects 1, 2, ..., far apart for common kinds of colour vision (after Okabe and Ito).
 PALETTE = np.array(
@@ -38,78 +38,7 @@ PALETTE = np.array(
 )
 
 LABEL_SUFFIXES = (".tif", ".tiff")
-#: Formats whose further pictures are frames of a film, rather than other versions of the first.
-FILMS = ("GIF", "PNG", "WEBP")
 CHUNK = 2**24  #: bytes written at once
-#: What systems say where a disk or a quota is full, or a file too large.
-NO_ROOM = {getattr(errno, name, errno.ENOSPC) for name in ("ENOSPC", "EDQUOT", "EFBIG")}
-
-
-def read_stack(path: Path) -> ArrayLike:
-    """Open an image or a stack, without reading it where the format allows.
-
-    Parameters
-    ----------
-    path : Path
-        A TIFF (mapped where it is not compressed), a ``.npy``, a zarr folder, or any
-        picture or animation that Pillow reads: (Y, X) or (T, Y, X), in colour with a last
-        axis more.
-
-    Raises
-    ------
-    ValueError
-        If there is no such file, or it cannot be read as an image.
-    """
-    if not path.exists():
-        raise ValueError(f"There is no file {path}.")
-    try:
-        if path.is_dir():
-            return _open_zarr(path)
-        if path.suffix.lower() == ".npy":
-            mapped: np.ndarray = np.load(path, mmap_mode="r")
-            return mapped
-        if path.suffix.lower() in LABEL_SUFFIXES:
-            return _open_tiff(path)
-        return _read_picture(path)
-    except (OSError, ValueError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path} cannot be read as an image: {error}") from error
-
-
-def _open_tiff(path: Path) -> ArrayLike:
-    try:
-        stack: np.ndarray = tifffile.memmap(path, mode="r")
-    except ValueError:  # compressed, or in pieces
-        stack = tifffile.imread(path)
-    return stack
-
-
-def _open_zarr(path: Path) -> ArrayLike:
-    try:
-        import zarr
-    except ImportError as error:
-        raise ValueError("To read zarr folders: pip install zarr") from error
-    array: Any = zarr.open(path, mode="r")
-    if not hasattr(array, "shape"):
-        raise ValueError("it is a group of zarr arrays; give the path of one of them.")
-    stack: ArrayLike = array
-    return stack
-
-
-def _read_picture(path: Path) -> np.ndarray:
-    with Image.open(path) as picture:
-        if picture.format == "TIFF":  # by another name
-            return np.asarray(_open_tiff(path))
-        if picture.format in FILMS and getattr(picture, "n_frames", 1) > 1:
-            # Frames may come with palettes of their own.
-            frames = [np.asarray(f.convert("RGB")) for f in ImageSequence.Iterator(picture)]
-            return np.stack(frames)
-        if picture.mode == "P":  # numbers of colours, which mean nothing by themselves
-            return np.asarray(picture.convert("RGB"))
-        if picture.mode in {"LA", "PA", "La"}:
-            return np.asarray(picture.convert("RGBA"))
-        if picture.mode in {"CMYK", "YCbCr", "LAB", "HSV"}:
-            return np.asarray(picture.convert("RGB"))
-        return np.asarray(picture)
 
 
 def save_stack(path: Path, stack: np.ndarray) -> None:
@@ -166,8 +95,8 @@ class LabelFile:
 
         Raises
         ------
-        OSError
-            If there is no room for it.
+        NoRoomError
+            If there is none for it.
         """
         if self._array is None:
             offset = _make_labels(self.path, self.shape, self.dtype)
@@ -196,8 +125,8 @@ def label_file(path: Path, shape: Sequence[int], dtype: np.dtype) -> Iterator[La
 
     Raises
     ------
-    OSError
-        If there is no room for it; nothing is left then.
+    NoRoomError
+        If there is none for it; nothing is left then.
     """
     labels = LabelFile(partial_path(path), shape, dtype)
     try:
@@ -263,7 +192,7 @@ def _make_labels(path: Path, shape: tuple[int, ...], dtype: np.dtype) -> int:
         if error.errno not in NO_ROOM:
             raise
         free = shutil.disk_usage(path.parent).free
-        raise OSError(
+        raise NoRoomError(
             f"There is no room for {size / 2**20:.1f} MiB of labels in {path.absolute().parent}, "
             f"which has {free / 2**20:.1f} MiB free ({error.strerror}). Make room, or write them "
             "elsewhere."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, NamedTuple
 
-from napari_sam2.results.exports import read_stack
+from napari_sam2.results.stack_files import read_stack
 from napari_sam2.training.annotated import AnnotatedStack, AnnotationError, LabelRule
 
 if TYPE_CHECKING:
