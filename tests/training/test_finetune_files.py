@@ -1,6 +1,8 @@
 """Files of a run: whole or as they were."""
 
 import errno
+from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -96,6 +98,24 @@ def test_model_that_could_not_be_written_is_not_in_the_list(
         own_models.write_model("cells", tiny_config, tiny_model.state_dict(), {})
 
     assert user_model_names() == []
+
+
+def test_model_that_could_not_be_replaced_is_as_it_was(
+    models, tiny_config, tiny_model, monkeypatch
+):
+    own_models.write_model("cells", tiny_config, tiny_model.state_dict(), {})
+    before = {path.name: path.read_bytes() for path in models.iterdir()}
+    other = replace(tiny_config, image_size=96)
+
+    def dump(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_text", dump)
+    weights = {key: value + 1 for key, value in tiny_model.state_dict().items()}
+    with pytest.raises(OSError, match="No space"):
+        own_models.write_model("cells", other, weights, {})
+
+    assert {path.name: path.read_bytes() for path in models.iterdir()} == before
 
 
 def test_config_that_cannot_be_read_hides_no_other(models, tiny_config, tiny_model):

@@ -6,8 +6,32 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping
     from pathlib import Path
+
+
+def write_all(files: Mapping[Path, Callable[[Path], object]]) -> None:
+    """Write files that belong together: none takes its place before all are written.
+
+    Parameters
+    ----------
+    files : mapping of Path to callable
+        As in `write_whole`; they take their places in this order.
+
+    Raises
+    ------
+    OSError
+        If one cannot be written; nothing is left of the attempt.
+    """
+    partials = {path: _partial(path) for path in files}
+    try:
+        for path, write in files.items():
+            _write(path, partials[path], write)
+        for path, partial in partials.items():
+            partial.replace(path)
+    finally:
+        for partial in partials.values():
+            partial.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -27,15 +51,19 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
     OSError
         If it cannot be written; nothing is left of the attempt.
     """
+    write_all({path: write})
+
+
+def _write(path: Path, partial: Path, write: Callable[[Path], object]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    # The number of the process: two that write the same file do not mix.
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         write(partial)
         with partial.open("rb+") as file:  # on the disk before it replaces what is there
             os.fsync(file.fileno())
-        partial.replace(path)
     except RuntimeError as error:  # torch's word for what the disk says
         raise OSError(f"{path} could not be written: {str(error).splitlines()[0]}") from error
-    finally:
-        partial.unlink(missing_ok=True)
+
+
+def _partial(path: Path) -> Path:
+    # The number of the process: two that write the same file do not mix.
+    return path.with_name(f"{path.name}.{os.getpid()}.partial")

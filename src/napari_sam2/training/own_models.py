@@ -14,10 +14,10 @@ from napari_sam2.model.config import architecture_names
 from napari_sam2.model.locations import models_folder
 from napari_sam2.model.registry import find_published
 from napari_sam2.results.exports import save_picture
-from napari_sam2.training.files import write_whole
+from napari_sam2.training.files import write_all
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
     from pathlib import Path
 
     import numpy as np
@@ -93,7 +93,7 @@ def write_model(
     Raises
     ------
     OSError
-        If there is no room; an earlier model of that name is then as it was, or whole.
+        If there is no room; an earlier model of that name is then as it was.
     """
     folder = models_folder()
     path = folder / f"{name}.safetensors"
@@ -102,12 +102,13 @@ def write_model(
     text = json.dumps(card, indent=2, default=str)
     # torch's tensors may share memory, which the format forbids.
     kept = {key: value.detach().cpu().contiguous().clone() for key, value in weights.items()}
-    write_whole(path, lambda p: save_file(kept, p))
-    if picture is not None:
-        write_whole(folder / f"{name}.png", lambda p: _save_png(p, picture))
-    write_whole(folder / f"{name}.json", lambda p: p.write_text(text, encoding="utf-8"))
     config_text = yaml.safe_dump(own, sort_keys=False)
-    write_whole(folder / f"{name}.yaml", lambda p: p.write_text(config_text, encoding="utf-8"))
+    files: dict[Path, Callable[[Path], object]] = {path: lambda p: save_file(kept, p)}
+    if picture is not None:
+        files[folder / f"{name}.png"] = lambda p: _save_png(p, picture)
+    files[folder / f"{name}.json"] = lambda p: p.write_text(text, encoding="utf-8")
+    files[folder / f"{name}.yaml"] = lambda p: p.write_text(config_text, encoding="utf-8")
+    write_all(files)
     return path
 
 
