@@ -1,7 +1,5 @@
 """J and F of videos on disk: the DAVIS and SA-V layouts."""
 
-import json
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -14,7 +12,6 @@ from napari_sam2.evaluation.mask_files import (
     MaskFolder,
     davis_palette,
     read_png,
-    read_sav_json,
     write_png,
 )
 from napari_sam2.evaluation.overlap import boundary_f, contour, jaccard
@@ -234,27 +231,3 @@ def test_folder_of_an_object_is_named_by_its_number(tmp_path):
     (tmp_path / "left").mkdir()
     with pytest.raises(ValueError, match="named by its object's number, as in 001"):
         MaskFolder(tmp_path).read("00000")
-
-
-def test_masklets_of_sav_are_read(tmp_path):
-    coco = pytest.importorskip("pycocotools.mask")
-    masks = np.stack([blocks(seed, objects=1) for seed in range(4)]).reshape(2, 2, 60, 80)
-    runs = [[coco.encode(np.asfortranarray(mask)) for mask in frame] for frame in masks]
-    for frame in runs:
-        for run in frame:
-            run["counts"] = run["counts"].decode()
-    path = tmp_path / "sav_000001_manual.json"
-    path.write_text(json.dumps({"masklet_id": [0, 4], "masklet": runs}))
-
-    frames = list(read_sav_json(path))
-
-    assert [list(frame) for frame in frames] == [[0, 4], [0, 4]]
-    assert np.array_equal(frames[1][4], masks[1, 1] > 0)
-
-
-def test_file_without_masklets_is_named(tmp_path):
-    pytest.importorskip("pycocotools.mask")
-    path = tmp_path / "notes.json"
-    path.write_text("{}")
-    with pytest.raises(ValueError, match=r"notes\.json is not a file of SA-V masklets"):
-        list(read_sav_json(path))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from napari_sam2.session import Settings
 
@@ -13,9 +13,8 @@ if TYPE_CHECKING:
 
     from napari_sam2._layers import Stack
     from napari_sam2.model.sam2 import SAM2
+    from napari_sam2.predictors.passes import Direction
     from napari_sam2.prompts import Prompt
-
-Direction = Literal["forward", "backward", "both"]
 
 _serials = count()
 

@@ -21,7 +21,7 @@ from napari_sam2._controls.forms import Form
 from napari_sam2._controls.tasks import Route
 
 if TYPE_CHECKING:
-    from napari_sam2._controls.tasks import Direction
+    from napari_sam2.predictors.passes import Direction
 
 
 class TrackPanel(QWidget):

@@ -1,16 +1,14 @@
-"""Masks of videos on disk: DAVIS's palette pictures, SA-V's pictures of each object and JSON."""
+"""Masks of videos on disk: DAVIS's palette pictures, SA-V's pictures of each object."""
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
 
@@ -108,44 +106,6 @@ class MaskFolder:
             picture[masks[number]] = number
         self.path.mkdir(parents=True, exist_ok=True)
         write_png(self.path / f"{frame}.png", picture)
-
-
-def read_sav_json(path: Path) -> Iterator[dict[int, np.ndarray]]:
-    """Read the masklets of an SA-V file, ``<video>_manual.json`` or ``<video>_auto.json``.
-
-    Parameters
-    ----------
-    path : Path
-
-    Yields
-    ------
-    dict of int to np.ndarray
-        Of each annotated frame (every fourth of the video): every object's mask (H, W), bool.
-
-    Raises
-    ------
-    ValueError
-        If pycocotools is not installed, or the file is not such a one.
-    """
-    try:
-        from pycocotools import mask as coco
-    except ImportError as error:
-        raise ValueError(
-            'Run lengths are read with pycocotools: pip install "napari-sam2[coco]".'
-        ) from error
-    try:
-        data = json.loads(path.read_text(encoding="utf-8"))
-        ids, frames = _ids(data), data["masklet"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ValueError(f"{path} is not a file of SA-V masklets: {error!r}") from error
-    for runs in frames:
-        yield {i: coco.decode(run) > 0 for i, run in zip(ids, runs, strict=True)}
-
-
-def _ids(data: dict[str, Any]) -> Iterable[int]:
-    """Give the objects in the order of their masks."""
-    ids = data.get("masklet_id")
-    return range(len(data["masklet"][0])) if ids is None else [int(i) for i in ids]
 
 
 def _number(folder: Path) -> int:

@@ -31,10 +31,6 @@ class EarlierLabels:
         self._changes.clear()
         self._size = 0
 
-    def frames(self) -> list[int]:
-        """Give the frames that were changed and can be put back, in order."""
-        return sorted(self._changes)
-
     def note(self, frame: int, before: np.ndarray, after: np.ndarray) -> None:
         """Keep what a frame was where it is about to be changed; both are (H, W)."""
         pixels = Pixels.that_differ(before, after)

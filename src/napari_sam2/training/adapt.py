@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import partial
-from typing import TYPE_CHECKING, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 
 import torch
 from torch import Tensor, nn
@@ -12,6 +12,8 @@ from torch.nn.utils import parametrize
 from torch.utils.checkpoint import checkpoint
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+
     from napari_sam2.model.sam2 import SAM2
 
 Learning = Literal["frozen", "lora", "all"]
@@ -113,16 +115,37 @@ def recompute(model: SAM2) -> None:
 
 def learning_groups(
     model: SAM2, rate: float, trunk_rate: float, weight_decay: float
-) -> list[dict[str, object]]:
-    """Sort what learns into an optimizer's groups, by rate and decay."""
+) -> list[dict[str, Any]]:
+    """Sort what learns into an optimizer's groups; see `parameter_groups`."""
+    learning = ((name, one) for name, one in model.named_parameters() if one.requires_grad)
+    return parameter_groups(
+        learning,
+        lambda name: trunk_rate if name.startswith("image_encoder.trunk.") else rate,
+        weight_decay,
+    )
+
+
+def parameter_groups(
+    parameters: Iterable[tuple[str, nn.Parameter]],
+    rate_of: Callable[[str], float],
+    weight_decay: float,
+) -> list[dict[str, Any]]:
+    """Sort parameters into an optimizer's groups, by rate and decay.
+
+    Parameters
+    ----------
+    parameters : iterable of (str, nn.Parameter)
+        By name.
+    rate_of : callable
+        Gives the learning rate of a name.
+    weight_decay : float
+        Of matrices. Norms, biases and lone tokens are not pulled to 0.
+    """
     groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-    for name, parameter in model.named_parameters():
-        if parameter.requires_grad:
-            own = trunk_rate if name.startswith("image_encoder.trunk.") else rate
-            # Norms, biases and lone tokens are not pulled to 0.
-            decay = weight_decay if parameter.ndim >= 2 and "embed" not in name else 0.0
-            groups.setdefault((own, decay), []).append(parameter)
+    for name, parameter in parameters:
+        decay = weight_decay if parameter.ndim >= 2 and "embed" not in name else 0.0
+        groups.setdefault((rate_of(name), decay), []).append(parameter)
     return [
-        {"params": members, "lr": own, "peak": own, "weight_decay": decay}
-        for (own, decay), members in groups.items()
+        {"params": members, "lr": rate, "peak": rate, "weight_decay": decay}
+        for (rate, decay), members in groups.items()
     ]

@@ -19,6 +19,7 @@ from tqdm import tqdm
 from napari_sam2.model.config import load_config
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictors.transforms import normalize
+from napari_sam2.training.adapt import parameter_groups
 from napari_sam2.training.datasets import Sample, StreamOptions, batches
 from napari_sam2.training.dense import DenseHeads
 from napari_sam2.training.files import write_whole
@@ -289,24 +290,17 @@ class Trainer:
         trunk_rate = stage.trunk_learning_rate
         if trunk_rate is None:
             trunk_rate = stage.learning_rate
-        groups: dict[tuple[float, float], list[nn.Parameter]] = {}
-        for name, parameter in self.parts.named_parameters():
-            rate = trunk_rate if "image_encoder" in name else stage.learning_rate
-            # Norms, biases and lone tokens are not pulled to 0.
-            decay = self.recipe.weight_decay if parameter.ndim >= 2 and "embed" not in name else 0.0
-            groups.setdefault((rate, decay), []).append(parameter)
-        optimizer = torch.optim.AdamW(
-            [
-                {"params": params, "lr": rate, "peak": rate, "weight_decay": decay}
-                for (rate, decay), params in groups.items()
-            ],
-            fused=True,
+        groups = parameter_groups(
+            self.parts.named_parameters(),
+            lambda name: trunk_rate if "image_encoder" in name else stage.learning_rate,
+            self.recipe.weight_decay,
         )
+        optimizer = torch.optim.AdamW([{**group} for group in groups], fused=True)
         if self._restored is not None:
             optimizer.load_state_dict(self._restored)
             # The recipe has the last word, also on a run that goes on.
-            for group, (rate, decay) in zip(optimizer.param_groups, groups, strict=True):
-                group |= {"peak": rate, "weight_decay": decay}
+            for own, wanted in zip(optimizer.param_groups, groups, strict=True):
+                own |= {name: wanted[name] for name in ("peak", "weight_decay")}
         return optimizer
 
     def _samples(self, stage: Stage) -> Iterator[Sample]:
