@@ -83,5 +83,17 @@ def test_planes_of_a_volume_are_one_row():
     assert (merged["plane"], merged["row"], merged["column"]) == (0.5, 2, 4)
 
 
+def test_way_of_a_volume_is_the_mean_of_its_planes():
+    rows = table({1: (0, 0)}, {1: (0, 4)}, {1: (0, 4)})
+    known = rows["jump"][1:]
+    assert known[0] > known[1] == 0
+
+    (merged,) = merge_planes(rows, time=7)
+    (single,) = merge_planes(rows[:1], time=7)
+
+    assert merged["jump"] == pytest.approx(known.mean())
+    assert np.isnan(single["jump"])
+
+
 def test_no_plane_at_all_is_no_row():
     assert len(merge_planes(table({1: None}), time=0)) == 0

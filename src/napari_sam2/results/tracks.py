@@ -80,7 +80,8 @@ def merge_planes(rows: np.ndarray, time: int) -> np.ndarray:
     -------
     np.ndarray, structured
         The time is its ``frame``, the middle of its planes a further column ``plane``. The area
-        is the sum, all else the mean over the pixels.
+        is the sum, all else the mean over the pixels; of ``jump`` over those of the planes that
+        have one.
     """
     present = rows[rows["area"] > 0]
     ids, index = np.unique(present["object"], return_inverse=True)
@@ -89,5 +90,10 @@ def merge_planes(rows: np.ndarray, time: int) -> np.ndarray:
     merged["area"] = areas = np.bincount(index, present["area"], len(ids))
     for name in ("iou", "object_score", "row", "column", "doubt"):
         merged[name] = np.bincount(index, present[name] * present["area"], len(ids)) / areas
+    moved = ~np.isnan(present["jump"])
+    weights = np.where(moved, present["area"], 0)
+    ways = np.bincount(index, np.where(moved, present["jump"], 0) * weights, len(ids))
+    total = np.bincount(index, weights, len(ids))
+    merged["jump"] = np.divide(ways, total, out=np.full(len(ids), np.nan), where=total > 0)
     merged["plane"] = np.bincount(index, present["frame"] * present["area"], len(ids)) / areas
     return merged
