@@ -1,6 +1,8 @@
 """Image features: kept within a budget, and found again on disk."""
 
 import errno
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -228,3 +230,20 @@ def test_opened_again_a_session_encodes_nothing(tiny_model, blobs, encoded, tmp_
 
     assert np.array_equal(run(), first)
     assert encoded == []
+
+
+def test_two_threads_that_ask_for_the_same_are_counted_once(tiny_model, blobs, monkeypatch):
+    cache = FeatureCache(tiny_model, FrameSource(blobs[0]), max_bytes=20 * SIZE)
+    both = threading.Barrier(2)
+    read = cache.source.read
+
+    def slowly(*args):
+        both.wait(20)  # both have found that there is nothing yet
+        return read(*args)
+
+    monkeypatch.setattr(cache.source, "read", slowly)
+    with ThreadPoolExecutor(2) as pool:
+        for one in [pool.submit(cache.__getitem__, (0, WHOLE)) for _ in range(2)]:
+            one.result(20)
+
+    assert cache.nbytes == len(cache) * SIZE

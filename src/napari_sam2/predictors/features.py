@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from threading import get_ident
+from threading import Lock, get_ident
 from typing import TYPE_CHECKING
 
 import torch
@@ -64,22 +64,28 @@ class FeatureCache:
         self.max_bytes = max_bytes
         self.store = store
         self.nbytes = 0  #: of what is kept
+        self._lock = Lock()  # frames are prepared while others are looked at
         self._encoded = 0  # images so far
         self._kept: OrderedDict[tuple[int, Window], ImageFeatures] = OrderedDict()
         self._prompt_positions: Tensor | None = None  # always the same: kept once
 
     @torch.inference_mode()
     def __getitem__(self, key: tuple[int, Window]) -> ImageFeatures:
-        if key in self._kept:
-            self._kept.move_to_end(key)
-            return self._kept[key]
+        with self._lock:
+            if key in self._kept:
+                self._kept.move_to_end(key)
+                return self._kept[key]
         frame, window = key
+        # Without the lock: what is kept is given to others meanwhile.
         features = self._features(self.source.read(frame, window.region))
-        self._kept[key] = features
-        self.nbytes += _size(features)
-        while len(self._kept) > 1 and self.nbytes > self.max_bytes:
-            _, dropped = self._kept.popitem(last=False)
-            self.nbytes -= _size(dropped)
+        with self._lock:
+            if key in self._kept:  # another thread was faster
+                return self._kept[key]
+            self._kept[key] = features
+            self.nbytes += _size(features)
+            while len(self._kept) > 1 and self.nbytes > self.max_bytes:
+                _, dropped = self._kept.popitem(last=False)
+                self.nbytes -= _size(dropped)
         return features
 
     def prepare(self, frame: int, window: Window, stop: Callable[[], bool]) -> bool:
