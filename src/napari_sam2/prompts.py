@@ -6,8 +6,10 @@ Everything is in pixels of the image, (row, column), pixel centres at integers.
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 
@@ -36,6 +38,7 @@ class PointPrompt:
     candidate: int | None = None
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "frame", whole_number("A frame", self.frame))
         _check_finite("A point", self.row, self.column)
         if self.candidate is not None and not 0 <= self.candidate < OFFERED:
             raise ValueError(f"Candidates are numbered 0 to {OFFERED - 1}; got {self.candidate}.")
@@ -56,6 +59,7 @@ class BoxPrompt:
     column1: float
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "frame", whole_number("A frame", self.frame))
         _check_finite("A box", self.row0, self.column0, self.row1, self.column1)
         for low, high in (("row0", "row1"), ("column0", "column1")):
             a, b = getattr(self, low), getattr(self, high)
@@ -98,7 +102,7 @@ class MaskPrompt:
         origin: tuple[int, int] = (0, 0),
         shape: tuple[int, int] | None = None,
     ) -> None:
-        given = np.asarray(mask)
+        frame, given = whole_number("A frame", frame), np.asarray(mask)
         if given.ndim != 2:
             raise ValueError(f"A mask prompt is one frame, (H, W); got shape {given.shape}.")
         height, width = given.shape if shape is None else shape
@@ -297,6 +301,33 @@ def parse_positive(value: object) -> bool:
         if word in known:
             return meaning
     raise ValueError(f"'positive' must be 1 or 0, or true or false; got {value!r}.")
+
+
+def whole_number(what: str, value: Any) -> int:
+    """Give an integer, of numpy or another kind, as Python's own, which can be saved.
+
+    Parameters
+    ----------
+    what : str
+        What it is of, for the message, with an article.
+    value : int or np.integer
+
+    Raises
+    ------
+    TypeError
+        If it is none.
+    """
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise TypeError(f"{what} is a whole number; got {value!r}.") from None
+
+
+def whole_numbers(what: str, values: SupportsIndex | Iterable[SupportsIndex]) -> list[int]:
+    """Give one integer or several as Python's own; see `whole_number`."""
+    if isinstance(values, Iterable) and getattr(values, "ndim", None) != 0:  # as numpy's may be
+        return [whole_number(what, value) for value in values]
+    return [whole_number(what, values)]
 
 
 def parse_object_id(value: object) -> int:

@@ -126,6 +126,15 @@ def test_limits_that_were_not_given_ignore_outliers():
     assert FrameSource(data).contrast_limits == (1000, 1200)
 
 
+def test_few_bright_pixels_on_a_constant_background_are_seen():
+    image = np.full((200, 200), 100, np.uint16)
+    image[50:55, 50:54] = 3000  # a twentieth of a per cent
+    source = FrameSource(image)
+
+    assert source.contrast_limits == (100, 3000)
+    assert source.read(0).max() == 1
+
+
 def test_bright_16_bit_data_keeps_its_depth():
     data = (60000 + np.arange(100, dtype=np.uint16)).reshape(10, 10)
     frame = FrameSource(data, View(contrast_limits=(60000, 60099))).read(0)

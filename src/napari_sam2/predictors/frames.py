@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -16,6 +16,7 @@ from napari_sam2.predictors.channels import (
     stretch,
 )
 from napari_sam2.predictors.levels import choose_level
+from napari_sam2.prompts import whole_number
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -110,8 +111,12 @@ class FrameSource:
         self.channels: tuple[int, ...] = ()
         if self.channel_axis is not None:
             self.channels = choose_channels(int(data.shape[self.channel_axis]), view.channels)
-        self.axis = None if self.n_axes == 2 else self._positive(view.axis)
-        held = {self._positive(axis): int(i) for axis, i in (view.held or {}).items()}
+        played = whole_number("An axis", view.axis)
+        self.axis = None if self.n_axes == 2 else self._positive(played)
+        held = {
+            self._positive(whole_number("An axis", axis)): whole_number("A position", at)
+            for axis, at in (view.held or {}).items()
+        }
         held = {axis: self._held_position(axis, i) for axis, i in held.items()}
         seen = [axis for axis in range(self.n_axes) if axis not in held and axis != self.axis]
         if len(seen) != 2:
@@ -121,7 +126,7 @@ class FrameSource:
             )
         self.held = held
         self.seen = (seen[0], seen[1])
-        self.view = view
+        self.view = replace(view, axis=played)
         self.gamma = view.gamma
         self.inverted = view.inverted
         self._given_limits: tuple[Limits, ...] = ()
@@ -270,6 +275,8 @@ def _percentiles(sampled: Sequence[np.ndarray]) -> Limits:
     if not values.size:
         return 0.0, 1.0
     low, high = np.percentile(values, SAMPLED_PERCENTILES)
+    if low == high:  # what is not background are few pixels: no outliers, but all there is to see
+        low, high = values.min(), values.max()
     return float(low), float(high)
 
 

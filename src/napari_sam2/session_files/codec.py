@@ -115,11 +115,11 @@ _DECODERS: dict[str, Callable[[Mapping[str, Any], int], Prompt]] = {
 def _runs(frames: Iterable[int]) -> list[list[int]]:
     """Give frames as runs, [first, last] each: most follow on one another."""
     runs: list[list[int]] = []
-    for frame in sorted(frames):
+    for frame in sorted(map(int, frames)):
         if runs and frame == runs[-1][1] + 1:
             runs[-1][1] = frame
         else:
-            runs.append([int(frame), int(frame)])
+            runs.append([frame, frame])
     return runs
 
 
