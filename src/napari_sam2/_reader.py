@@ -6,11 +6,9 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 from npe2 import io_utils
 
 from napari_sam2._label_layers import label_colors
-from napari_sam2.results.label_arrays import is_large, open_reference, scratch_labels
 from napari_sam2.results.labels import Planes
 from napari_sam2.results.stack_files import read_stack
 from napari_sam2.session_files.session_file import SUFFIX, open_session
@@ -61,7 +59,7 @@ def _read_one(path: Path) -> list[LayerData]:
                 continue
             images.append((data, {"name": saved.origin.name, **options}, kind))
             break
-        labels = _labels(saved, path)
+        labels = _labels(saved)
     placed = {key: value for _, o, _ in images for key, value in o.items() if key in PLACED}
     options = {
         "name": "SAM 2 labels",
@@ -72,16 +70,12 @@ def _read_one(path: Path) -> list[LayerData]:
     return [*images, (labels, {**options, **placed}, "labels")]
 
 
-def _labels(saved: SavedSession, path: Path) -> Any:
-    if saved.label_place is not None:
-        return open_reference(saved.label_place, path, saved.shape, saved.dtype)
-    if is_large(saved.shape, saved.dtype):
-        array = scratch_labels(saved.shape, saved.dtype, saved.seen)
-    else:
-        array = np.zeros(saved.shape, saved.dtype)
-    index = Planes(saved.shape, saved.seen).index
-    for plane, pixels in saved.planes():
-        array[index(plane)] = pixels
+def _labels(saved: SavedSession) -> Any:
+    array = saved.open_labels(large_on_disk=True)
+    if saved.label_place is None:
+        index = Planes(saved.shape, saved.seen).index
+        for plane, pixels in saved.planes():
+            array[index(plane)] = pixels
     return array
 
 

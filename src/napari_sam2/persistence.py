@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
 from napari_sam2.annotations import Annotations
-from napari_sam2.results.label_arrays import open_reference, refer_to
+from napari_sam2.results.label_arrays import refer_to
 from napari_sam2.session_files.session_file import Origin, open_session, save_steps
 from napari_sam2.settings import find_model, read_settings, record_model, record_settings
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Sequence
+    from collections.abc import Generator
     from os import PathLike
     from typing import Self
 
@@ -32,6 +31,7 @@ class Persistent(Annotations):
     model: SAM2
     settings: Settings
     origin = Origin()  #: where the data came from, for those who open the session later
+    remark = ""  #: what is not as it was saved, for the user
     _asked: str | Path | SAM2  #: the model, as it was asked for
 
     @classmethod
@@ -39,7 +39,7 @@ class Persistent(Annotations):
         cls,
         path: str | PathLike[str],
         data: ArrayLike | Sequence[ArrayLike],
-        model: str | Path | SAM2 | None = None,
+        model: str | Path | SAM2 | Sequence[str | Path | SAM2 | None] | None = None,
         *,
         settings: Settings | None = None,
         labels: Any = None,
@@ -55,8 +55,11 @@ class Persistent(Annotations):
         path : str or PathLike
         data : array-like, or sequence of array-like
             The stack that the session was made from.
-        model : str, Path or SAM2, optional
-            The one it was saved with unless given.
+        model : str, Path or SAM2, or a sequence of them, optional
+            The one it was saved with unless given; another one has weights of its own, unless
+            the settings that are given say otherwise. Of several the first that is to be had is
+            taken, where None stands for the one it was saved with; `remark` says which it was,
+            and why not the first.
         settings : Settings, optional
             Those it was saved with unless given, on the fastest device of this computer.
         labels : array-like, optional
@@ -73,22 +76,52 @@ class Persistent(Annotations):
         ValueError
             If its model is not there.
         """
+        models = model if isinstance(model, Sequence) and not isinstance(model, str) else [model]
         with open_session(path) as saved:
-            view = saved.view_of(data, same_pixels=same_pixels)
-            place, is_own = saved.label_place, labels is not None
-            if labels is None and place is not None:
-                labels = open_reference(place, Path(path), saved.shape, saved.dtype)
-            elif labels is None:
-                labels = np.zeros(saved.shape, saved.dtype)
-            begin: Any = cls  # a `Session`, whose arguments these are
-            session: Self = begin(
-                data,
-                find_model(saved.about["model"]) if model is None else model,
-                view=view,
-                settings=read_settings(saved.about["settings"]) if settings is None else settings,
-                labels=labels,
+            return cls.resume(
+                saved, data, models, settings=settings, labels=labels, same_pixels=same_pixels
             )
-            session.restore(saved, labels=is_own or place is None)
+
+    @classmethod
+    def resume(
+        cls,
+        saved: SavedSession,
+        data: ArrayLike | Sequence[ArrayLike],
+        models: Sequence[str | Path | SAM2 | None] = (None,),
+        *,
+        settings: Settings | None = None,
+        labels: Any = None,
+        same_pixels: bool = True,
+    ) -> Self:
+        """Do as `load`, with a file that is open already; see `open_session`.
+
+        Parameters
+        ----------
+        saved : SavedSession
+        models : sequence of str, Path, SAM2 or None
+            Those to try, in order.
+        data, settings, labels, same_pixels
+            As in `load`, which says what is raised, too.
+        """
+        view = saved.view_of(data, same_pixels=same_pixels)
+        is_filled = labels is None and saved.are_labels_elsewhere
+        if labels is None:
+            labels = saved.open_labels()
+        begin: Any = cls  # a `Session`, whose arguments these are
+        failures: list[ValueError] = []
+        for model in models:
+            try:
+                computed = _model_and_settings(saved, model, settings)
+                session: Self = begin(data, view=view, labels=labels, **computed)
+                break
+            except ValueError as error:  # its weights are not here: the work is, all the same
+                failures.append(error)
+        else:
+            raise failures[0]
+        session.restore(saved, labels=not is_filled)
+        if failures:
+            shown = saved.about["model"]["shown"]
+            session.remark = f"Opened with {session.model.config.name}, not {shown}: {failures[0]}"
         return session
 
     def restore(self, saved: SavedSession, *, labels: bool = True) -> None:
@@ -142,3 +175,15 @@ class Persistent(Annotations):
             "settings": record_settings(replace(self.settings, overlap=self.overlap)),
             "origin": asdict(self.origin),
         }
+
+
+def _model_and_settings(
+    saved: SavedSession, model: str | Path | SAM2 | None, settings: Settings | None
+) -> dict[str, Any]:
+    """Give what a session computes with, as arguments; None is what it was saved with."""
+    wanted = settings or read_settings(saved.about["settings"])
+    if model is None:
+        return {"model": find_model(saved.about["model"]), "settings": wanted}
+    if settings is None:  # the weights were of another model
+        wanted = replace(wanted, checkpoint=None)
+    return {"model": model, "settings": wanted}

@@ -114,6 +114,14 @@ def test_numbers_are_not_used_again(session, path):
     assert reload(session, path).add_object() == 3
 
 
+def test_new_objects_are_numbered_past_what_was_painted(session, path):
+    prompted(session)
+    session.labels[3, 5, 5] = 9
+    session.note_edits([3, 5, 5])
+
+    assert reload(session, path).add_object() == 10
+
+
 def test_view_and_held_positions_are_kept(tiny_model, blobs, path):
     stack = np.stack([blobs[0]] * 3, axis=1).astype(">u2")
     view = View(axis=0, held={1: 2}, contrast_limits=(3, 190), gamma=0.7, inverted=True)
@@ -295,6 +303,55 @@ def test_copies_of_labels_go_once_they_are_referred_to(referring, path):
     file.close()
 
     assert copies == 0
+
+
+@pytest.fixture
+def orphaned(blobs, tiny_files, tmp_path, path):
+    """A saved session whose weights are gone, and the model's config."""
+    config, weights = tiny_files
+    own = weights.rename(tmp_path / "own.safetensors")
+    session = Session(blobs[0], str(config), settings=Settings(checkpoint=own, device="cpu"))
+    prompted(session)
+    session.save(path)
+    own.unlink()
+    return session
+
+
+def test_session_whose_weights_are_gone_goes_on_with_another_model(
+    orphaned, path, blobs, tiny_model
+):
+    loaded = Session.load(path, blobs[0], tiny_model)
+
+    assert loaded.objects == orphaned.objects
+    assert loaded.settings.checkpoint is None
+    assert loaded.remark == ""
+
+
+def test_session_falls_back_on_a_model_where_its_own_is_not_to_be_had(
+    orphaned, path, blobs, tiny_model
+):
+    loaded = Session.load(path, blobs[0], model=[None, tiny_model])
+
+    assert loaded.objects == orphaned.objects
+    assert loaded.model is tiny_model
+    assert "own.safetensors" in loaded.remark
+
+
+def test_session_whose_weights_are_gone_says_so(orphaned, path, blobs):
+    with pytest.raises(ValueError, match=r"no file .*own\.safetensors"):
+        Session.load(path, blobs[0])
+
+
+def test_session_falls_back_on_nothing_where_its_own_model_is_there(
+    followed, path, blobs, tiny_files
+):
+    followed.save(path)
+    own = Session(blobs[0], str(tiny_files[0]))
+    own.save(path.with_name("own.sam2"))
+
+    loaded = Session.load(path.with_name("own.sam2"), blobs[0], model=[None, "no such model"])
+
+    assert loaded.remark == ""
 
 
 positions = st.floats(-0.5, 60, allow_nan=False)

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from napari_sam2._reader import read_image
-from napari_sam2.results.label_arrays import is_large, open_reference, scratch_labels
 from napari_sam2.session import Session
 from napari_sam2.session_files.records import SessionFileError
 from napari_sam2.session_files.session_file import open_session
-from napari_sam2.settings import find_model, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Mapping
@@ -60,28 +55,10 @@ def open_steps(
     """
     with open_session(path) as saved:
         layer, data = _find_data(saved, shown)
-        begin = partial(_begin, saved, path, data, labels)
-        model, remark = saved.about["model"], ""
-        try:
-            session = begin(find_model(model))
-        except ValueError as error:  # its weights are not here: the work is, all the same
-            session = begin(chosen)
-            remark = f"Opened with {session.model.config.name}, not {model['shown']}: {error}"
-        yield Opened(session, layer, saved.origin.name, remark)
-
-
-def _begin(saved: SavedSession, path: Path, data: Any, shown: Any, model: str | SAM2) -> Session:
-    place, labels = saved.label_place, shown
-    if labels is None and place is not None:
-        labels = open_reference(place, path, saved.shape, saved.dtype)
-    elif labels is None and is_large(saved.shape, saved.dtype):
-        labels = scratch_labels(saved.shape, saved.dtype, saved.seen)
-    elif labels is None:
-        labels = np.zeros(saved.shape, saved.dtype)
-    settings = read_settings(saved.about["settings"])
-    session = Session(data, model, view=saved.view_of(data), settings=settings, labels=labels)
-    session.restore(saved, labels=shown is None and place is None)
-    return session
+        saved.labels = labels
+        own = None if saved.are_labels_elsewhere else saved.open_labels(large_on_disk=True)
+        session = Session.resume(saved, data, [None, chosen], labels=own)
+        yield Opened(session, layer, saved.origin.name, session.remark)
 
 
 def _find_data(saved: SavedSession, shown: Mapping[Image, Any]) -> tuple[Image | None, Any]:

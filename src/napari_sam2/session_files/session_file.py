@@ -33,7 +33,7 @@ import numpy as np
 
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.levels import choose_level
-from napari_sam2.results.label_arrays import open_reference
+from napari_sam2.results.label_arrays import is_large, open_reference, scratch_labels
 from napari_sam2.results.labels import Planes
 from napari_sam2.results.quality import KEPT, PAGE
 from napari_sam2.session_files.codec import decode_object, decode_prompts
@@ -75,6 +75,7 @@ class SavedSession:
             raise SessionFileError(f"{file.path} was begun, and nothing was saved in it.")
         self.about: dict[str, Any] = json.loads(about)
         self.time = datetime.fromisoformat(json.loads(saved))
+        self.labels: Any = None  #: what holds and shows them already, if anything does
 
     @property
     def origin(self) -> Origin:
@@ -103,6 +104,11 @@ class SavedSession:
         """Where the labels are kept, if it is not in the file."""
         place: dict[str, Any] | None = self.about["labels"]["place"]
         return place
+
+    @property
+    def are_labels_elsewhere(self) -> bool:
+        """Whether the labels need not be written into what `open_labels` gives."""
+        return self.labels is not None or self.label_place is not None
 
     def view_of(self, data: ArrayLike | Sequence[ArrayLike], *, same_pixels: bool = True) -> View:
         """Check that data are those of the session, and say how they are looked at.
@@ -141,6 +147,28 @@ class SavedSession:
                 )
         return view
 
+    def open_labels(self, *, large_on_disk: bool = False) -> Any:
+        """Give where the labels are kept, as they are there, or an array of background for them.
+
+        Parameters
+        ----------
+        large_on_disk : bool
+            Whether large ones are put into a file that goes when the program ends, rather than
+            into memory.
+
+        Raises
+        ------
+        ValueError
+            If they are not where the file refers to.
+        """
+        if self.labels is not None:
+            return self.labels
+        if self.label_place is not None:
+            return open_reference(self.label_place, self.file.path, self.shape, self.dtype)
+        if large_on_disk and is_large(self.shape, self.dtype):
+            return scratch_labels(self.shape, self.dtype, self.seen)
+        return np.zeros(self.shape, self.dtype)
+
     def restore(self, work: Workspace, *, labels: bool = True) -> None:
         """Put all into a workspace that is empty.
 
@@ -177,7 +205,7 @@ class SavedSession:
             If they are not in the file, and not where it refers to.
         """
         if self.label_place is not None:
-            kept = open_reference(self.label_place, self.file.path, self.shape, self.dtype)
+            kept = self.open_labels()
             planes = Planes(self.shape, self.seen)
             for plane in range(len(planes)):
                 if np.any(pixels := np.asarray(kept[planes.index(plane)])):
