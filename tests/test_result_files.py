@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import errno
+from concurrent.futures import ThreadPoolExecutor
+from unittest.mock import MagicMock
+
 import numpy as np
 import pytest
 import tifffile
 import zarr
 from PIL import Image
 
-from napari_sam2.result_files import Axes, name_axes, write_animation, write_labels
+from napari_sam2 import result_files
+from napari_sam2.result_files import (
+    Axes,
+    name_axes,
+    write_animation,
+    write_labels,
+    write_quality,
+)
 from napari_sam2.session import Session
 
 UNITS = ("second", "micrometer", "micrometer")
@@ -105,3 +116,32 @@ def test_animation_shows_every_frame(blobs, tiny_model, tmp_path, name):
 
         with av.open(str(tmp_path / name)) as film:
             assert len(list(film.decode(video=0))) == 8
+
+
+@pytest.mark.parametrize("name", ["out.ome.tif", "out.zarr", "out.csv"])
+def test_full_disk_says_what_to_do_and_leaves_nothing(labels, axes, tmp_path, monkeypatch, name):
+    def fail(*args, **kwargs):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tifffile, "imwrite", fail)
+    monkeypatch.setattr(zarr.Group, "create_array", fail)
+    monkeypatch.setattr(result_files, "save_table", fail)
+    steps = (
+        write_quality(tmp_path / name, MagicMock())
+        if name.endswith("csv")
+        else write_labels(tmp_path / name, labels, axes)
+    )
+
+    with pytest.raises(OSError, match=rf"no room .*{name}.*Make room"):
+        list(steps)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_quality_is_read_between_two_frames_of_a_run(blobs, tiny_model, tmp_path):
+    session = Session(blobs[0], tiny_model)
+    with ThreadPoolExecutor(1) as pool:
+        with session._work.lock:
+            writing = pool.submit(list, write_quality(tmp_path / "q.csv", session))
+            with pytest.raises(TimeoutError):
+                writing.result(0.2)
+        writing.result(20)

@@ -7,7 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from napari_sam2.predictors.objects import check_prompt
-from napari_sam2.prompts import BoxPrompt, MaskPrompt, box_prompt, point_prompts
+from napari_sam2.prompts import (
+    BoxPrompt,
+    MaskPrompt,
+    box_prompt,
+    point_prompts,
+    whole_number,
+    whole_numbers,
+)
 from napari_sam2.results.labels import mask_prompts
 from napari_sam2.results.tracks import make_tracks
 from napari_sam2.workspace.revisions import Revisions
@@ -54,6 +61,17 @@ class Annotations(Revisions):
     def quality(self) -> QualityTable:
         """How sure each object is on each frame, and the worst frames; see `QualityTable`."""
         return self._work.quality
+
+    def quality_rows(self) -> np.ndarray:
+        """Give all of `quality` as it is between two frames, while others follow objects.
+
+        Returns
+        -------
+        np.ndarray, shape (N,), structured
+            See `QualityTable`.
+        """
+        with self._work.lock:
+            return self._work.quality.rows()
 
     @property
     def n_frames(self) -> int:
@@ -106,6 +124,7 @@ class Annotations(Revisions):
             If the labels have another shape, are not of integers, or hold a number that the
             session's labels have no room for. No object is added then.
         """
+        frame = whole_number("A frame", frame)
         found = mask_prompts(frame, labels)
         with self._work.lock:
             self.source.index(frame)
@@ -208,8 +227,7 @@ class Annotations(Revisions):
         places : array-like, shape (N, D)
             Their positions along each axis of the labels.
         """
-        labels = self._work.labels
-        labels.changes.note(*labels.planes.of(places))
+        self._work.note_edits(places)
 
     def lock(self, object_id: int, frames: int | Iterable[int]) -> None:
         """Accept an object's result on some frames for good.
@@ -230,7 +248,7 @@ class Annotations(Revisions):
         """
         with self._work.lock:
             known = self._work.known(object_id)
-            wanted = _frames(frames)
+            wanted = set(whole_numbers("A frame", frames))
             if missing := sorted(wanted - known.frames):
                 raise ValueError(
                     f"{known.name} has no result to lock on frames {missing}: propagate to "
@@ -242,8 +260,8 @@ class Annotations(Revisions):
         """Let propagation write an object on some frames again; on all unless given."""
         with self._work.lock:
             known = self._work.known(object_id)
-            open_again = known.locked if frames is None else _frames(frames)
-            self._work.lock_frames(object_id, known.locked - open_again)
+            open_again = known.locked if frames is None else whole_numbers("A frame", frames)
+            self._work.lock_frames(object_id, known.locked.difference(open_again))
 
     def locked(self, object_id: int) -> list[int]:
         """Give the frames on which an object is locked, in order."""
@@ -304,7 +322,3 @@ class Annotations(Revisions):
         with self._work.lock:
             parents = {i: one.parent for i, one in self.objects.items()}
             return make_tracks(self.quality.rows(), axes, parents)
-
-
-def _frames(frames: int | Iterable[int]) -> set[int]:
-    return {frames} if isinstance(frames, int) else set(frames)

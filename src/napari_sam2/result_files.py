@@ -18,6 +18,7 @@ import tifffile
 from skimage.transform import resize
 
 from napari_sam2.results.exports import overlay, save_animation, save_table
+from napari_sam2.results.room import explaining_full_disk
 
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
@@ -90,6 +91,8 @@ def write_labels(path: Path, labels: Any, axes: Axes) -> Generator[int, None, No
     ------
     ValueError
         If there is a folder of the name.
+    NoRoomError
+        If the disk is full.
     """
     write = _write_zarr if path.suffix.lower() == ".zarr" else _write_tiff
     with _beside(path) as place:
@@ -99,7 +102,7 @@ def write_labels(path: Path, labels: Any, axes: Axes) -> Generator[int, None, No
 def write_quality(path: Path, session: Session) -> Generator[int, None, None]:
     """Write the quality table as CSV; see `QualityTable` for its columns."""
     with _beside(path) as place:
-        save_table(place, session.quality.rows())
+        save_table(place, session.quality_rows())
         yield 1
 
 
@@ -234,7 +237,8 @@ def _beside(path: Path) -> Iterator[Path]:
         raise ValueError(f"There is no folder {path.parent} to write {path.name} into.")
     place = path.with_name(f".{path.stem}-{uuid4().hex[:8]}.partial{path.suffix}")
     try:
-        yield place
+        with explaining_full_disk(f"{path}"):
+            yield place
         place.replace(path)
     finally:
         shutil.rmtree(place, ignore_errors=True)

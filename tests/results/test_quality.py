@@ -1,6 +1,8 @@
 """What the table of quality keeps, and what it ranks first."""
 
 import csv
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -134,3 +136,22 @@ def test_table_is_written_as_csv_with_nothing_for_nan(tmp_path):
     assert (rows[0]["object"], rows[0]["row"], rows[0]["jump"]) == ("1", "3.5", "")
     assert (rows[1]["frame"], rows[1]["area"], rows[1]["column"]) == ("1", "0", "")
     assert float(rows[0]["iou"]) == pytest.approx(0.9)
+
+
+def test_rows_are_not_read_in_the_midst_of_a_change():
+    begun, go_on = threading.Event(), threading.Event()
+
+    def save(object_id, number):
+        begun.set()
+        assert go_on.wait(20)
+
+    table = QualityTable(save=save)
+    with ThreadPoolExecutor(2) as pool:
+        pool.submit(recorded, [square(1, 8, 8)], table=table)
+        assert begun.wait(20)
+        reading = pool.submit(table.rows)
+        with pytest.raises(TimeoutError):
+            reading.result(0.2)
+        go_on.set()
+
+        assert len(reading.result(20)) == 1

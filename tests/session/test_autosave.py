@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from session_steps import disc
 
+from napari_sam2 import Candidates, ObjectMask
 from napari_sam2.autosave import Autosave, find_unsaved
 from napari_sam2.session import Session
 from napari_sam2.session_files.records import RecordFile, SessionFileError
-from napari_sam2.session_files.writer import CLEAN
+from napari_sam2.session_files.writer import CLEAN, SAVED
 
 
 @pytest.fixture
@@ -107,3 +108,57 @@ def test_what_is_painted_on_labels_beside_the_file_is_offered(blobs, tiny_model,
 def test_nothing_that_changed_is_nothing_to_offer(clean, session, folder):
     assert not clean.save(session)
     assert restart(clean, folder) == []
+
+
+def test_quality_of_frames_whose_pixels_are_the_same_is_saved(tiny_model, folder):
+    frames = np.random.default_rng(0).integers(0, 255, (140, 32, 32), dtype=np.uint8)
+    session = Session(frames, tiny_model)
+    cell = session.add_object()
+    session.add_mask(cell, 0, disc(10, 10, 5, (32, 32)))
+    list(session.propagate(stop=2))
+    file = Autosave(folder)
+    file.save(session)
+
+    absent = ObjectMask(cell, (0, 0), np.zeros((0, 0), np.float16), 0.9, -3.0)
+    session.accept(Candidates(100, (32, 32), (absent,)))
+
+    assert file.save(session)
+    file._file.close()
+    restored = Session.load(file.path, frames, tiny_model)
+    assert restored.quality.rows().tobytes() == session.quality.rows().tobytes()
+
+
+@pytest.fixture
+def crowd(tiny_model):
+    """Ten thousand objects that are prompted on a frame."""
+    labels = np.kron(np.arange(1, 10_001).reshape(100, 100), np.ones((3, 3), int))
+    session = Session(np.zeros((2, 300, 300), np.uint8), tiny_model)
+    session.add_labels(0, labels)
+    return session
+
+
+def test_ten_thousand_objects_are_restored(crowd, folder):
+    file = Autosave(folder)
+
+    file.save(crowd)
+
+    file._file.close()
+    restored = Session.load(file.path, crowd.source.data, crowd.model)
+    assert restored.objects == crowd.objects
+
+
+def test_of_ten_thousand_objects_those_that_changed_are_written(crowd, folder, monkeypatch):
+    file = Autosave(folder)
+    file.save(crowd)
+    crowd.rename_object(7, "seven")
+    written = []
+    put = RecordFile.put
+    monkeypatch.setattr(
+        RecordFile, "put", lambda self, name, *rest: written.append(name) or put(self, name, *rest)
+    )
+
+    file.save(crowd)
+
+    file._file.close()
+    assert ("object", "7") in written
+    assert set(written) <= {("object", "7"), SAVED}  # the time, if a second has passed

@@ -1,5 +1,7 @@
 """What a session refuses, and what it says then."""
 
+import errno
+
 import numpy as np
 import pytest
 import torch
@@ -9,6 +11,7 @@ from session_steps import prompted, run
 
 from napari_sam2 import Session, Settings, View
 from napari_sam2.predictors.frames import FrameError
+from napari_sam2.results.label_arrays import new_label_file
 
 
 @given(
@@ -50,6 +53,11 @@ def test_box_may_reach_over_the_edge_but_not_lie_beyond(session):
         (lambda s: s.propagate(), "Nothing to follow"),
         (lambda s: s.propagate(start=5, stop=5), "from frame 5 to 5"),
         (lambda s: s.propagate(stop=9), "stack of 8 frames"),
+        (lambda s: s.divide(1, 4, []), "masks of its daughters"),
+        (
+            lambda s: s.set_overlap("foo"),
+            "rule 'foo' for overlaps: expected keep, highest or overwrite",
+        ),
     ],
 )
 def test_wrong_call_says_why(session, action, message):
@@ -78,6 +86,7 @@ def test_frame_that_is_not_there_is_an_error(session):
     [
         (Settings(device="abacus"), "device 'abacus' cannot be used"),
         (Settings(precision="float8"), "no precision 'float8'"),
+        (Settings(overlap="foo"), "rule 'foo' for overlaps: expected keep, highest or overwrite"),
         (Settings(image_size=100), "image_size must be a positive multiple of 32, got 100"),
     ],
 )
@@ -115,3 +124,32 @@ def _model():
 
 
 _MODEL = _model()
+
+
+def test_labels_that_are_no_array_say_what_to_give(tiny_model, blobs):
+    with pytest.raises(ValueError, match=r"Labels must be an array of integers.*got a list"):
+        Session(blobs[0], tiny_model, labels=[1, 2])
+
+
+def test_full_disk_during_a_run_says_what_to_do_and_keeps_what_was_done(
+    tiny_model, blobs, tmp_path
+):
+    labels = new_label_file(tmp_path / "labels.zarr", blobs[0].shape, np.dtype(np.uint16), (1, 2))
+
+    class Full:
+        shape, dtype = labels.shape, labels.dtype
+
+        def __getitem__(self, index):
+            return labels[index]
+
+        def __setitem__(self, index, values):
+            if index[0] == 4:
+                raise OSError(errno.EFBIG, "File too large")
+            labels[index] = values
+
+    session = Session(blobs[0], tiny_model, labels=Full())
+    session.add_points(session.add_object(), 0, [[30, 40]])
+
+    with pytest.raises(OSError, match=r"no room .*frame 4.*Make room.*from frame 4"):
+        list(session.propagate())
+    assert session.objects[1].frames == set(range(4))

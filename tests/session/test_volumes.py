@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from session_steps import render
+from session_steps import render, run
 
 from napari_sam2 import Session, StackSeries, View
+from napari_sam2.results.label_arrays import new_label_file
+from napari_sam2.results.labels import StackLabels
 
 PLANES, SHAPE = 5, (96, 112)
 
@@ -172,3 +174,57 @@ def test_series_keeps_no_history_of_stacks_that_are_done(tiny_series):
 
     assert tiny_series[0].history == ()
     assert tiny_series[1].history
+
+
+@pytest.fixture
+def labelled(tiny_model, blobs):
+    """The first of two stacks; in the second there is an object 1 already, of nobody."""
+    labels = np.zeros((2, *blobs[0].shape), np.uint16)
+    labels[1, 3, :9, :9] = 1
+    stacks = np.stack([blobs[0]] * 2)
+    return Session(stacks, tiny_model, axis=1, view=View(held={0: 0}), labels=labels)
+
+
+def test_new_objects_are_numbered_past_labels_at_all_positions(labelled):
+    assert labelled.add_object() == 2
+    assert labelled.at({0: 1}).add_object() == 3
+
+
+def test_labels_that_were_there_stay_as_objects_are_followed_through_positions(labelled, blobs):
+    labelled.add_mask(labelled.add_object(), 3, blobs[1][3] == 1)
+    run(labelled, "both")
+    before = labelled.labels[1] == 1
+
+    list(StackSeries(labelled, axis=0).follow())
+
+    np.testing.assert_array_equal(labelled.labels[1] == 1, before)
+
+
+def test_labels_are_read_through_once_for_all_positions(labelled, monkeypatch):
+    read = []
+    highest = StackLabels.highest
+    monkeypatch.setattr(
+        StackLabels, "highest", lambda self, planes: read.append(planes) or highest(self, planes)
+    )
+    series = StackSeries(labelled, axis=0)
+
+    for position in (0, 1):
+        series[position].add_object()
+
+    assert read == [None, set()]
+
+
+def test_labels_that_were_just_made_are_not_read_through(blobs, tiny_model, tmp_path, monkeypatch):
+    labels = new_label_file(tmp_path / "l.zarr", blobs[0].shape, np.dtype(np.uint16), (1, 2))
+    session = Session(blobs[0], tiny_model, labels=labels)
+    monkeypatch.setattr(type(labels), "__getitem__", None)
+
+    assert session.add_object() == 1
+
+
+def test_new_objects_are_numbered_past_what_was_painted(labelled):
+    labelled.add_object()
+    labelled.labels[1, 5, 4, 4] = 9
+    labelled.note_edits([[1, 5, 4, 4]])
+
+    assert labelled.add_object() == 10

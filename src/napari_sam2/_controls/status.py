@@ -8,6 +8,8 @@ from napari.utils.notifications import show_error, show_info
 from qtpy.QtCore import Qt
 from qtpy.QtWidgets import QLabel, QProgressBar, QSizePolicy, QVBoxLayout, QWidget
 
+from napari_sam2.results.room import NoRoomError
+
 ERROR_COLOR = "#e0442e"  #: reads on dark and on light
 
 
@@ -108,6 +110,6 @@ def explain(error: Exception) -> str:
             f"The device ran out of memory ({error}). Choose a smaller model, or follow fewer "
             "objects at a time."
         )
-    if isinstance(error, (ValueError, IndexError)):
+    if isinstance(error, (ValueError, IndexError, NoRoomError)):
         return str(error)
     return f"{type(error).__name__}: {error}"

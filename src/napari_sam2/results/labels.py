@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import math
 from typing import TYPE_CHECKING, Any
 
@@ -10,10 +9,12 @@ import numpy as np
 from scipy import ndimage
 
 from napari_sam2.prompts import MaskPrompt
+from napari_sam2.results.changes import Changes
 from napari_sam2.results.earlier import EarlierLabels
+from napari_sam2.results.room import explaining_full_disk
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -42,7 +43,7 @@ class StackLabels:
     def __init__(self, source: FrameSource, array: Any = None) -> None:
         self._source = source
         self.planes = Planes(source.label_shape, source.seen)
-        self.changes = Changes()
+        self.changes: Changes[int] = Changes()  #: of planes
         if array is None:
             array = np.zeros(source.label_shape, dtype=LABEL_DTYPE)
         else:
@@ -55,10 +56,12 @@ class StackLabels:
         """The largest id that the type of the array can hold."""
         return int(np.iinfo(self.array.dtype).max)
 
-    def highest(self) -> int:
-        """Read through all frames for the highest id in use."""
-        frames = (self._source.index(frame) for frame in range(self._source.n_frames))
-        return max(int(np.max(self.array[index])) for index in frames)
+    def highest(self, planes: Iterable[int] | None = None) -> int:
+        """Read through planes, or all, at whatever position, for the highest id in use."""
+        if getattr(self.array, "nchunks_initialized", None) == 0 and not self.array.fill_value:
+            return 0  # a zarr that nothing was written to yet
+        wanted = range(len(self.planes)) if planes is None else planes  # one in memory at a time
+        return max((int(np.max(self.array[self.planes.index(n)])) for n in wanted), default=0)
 
     def before(self, frame: int) -> np.ndarray:
         """Give a frame as it was when `earlier` was last begun; (H, W)."""
@@ -82,10 +85,20 @@ class StackLabels:
         return plane
 
     def put_plane(self, frame: int, plane: np.ndarray) -> None:
-        """Replace the labels of a frame, (H, W)."""
+        """Replace the labels of a frame, (H, W).
+
+        Raises
+        ------
+        NoRoomError
+            If the disk that they are on is full.
+        """
         index = self._source.index(frame)
         self.earlier.note(frame, np.asarray(self.array[index]), plane)
-        self.array[index] = plane
+        with explaining_full_disk(
+            f"the labels of frame {frame}",
+            f"What was found before is kept; propagate from frame {frame} to go on.",
+        ):
+            self.array[index] = plane
         self.changes.note(self.planes.at(index))
         self.changes.note(self.planes.at(index))
 
@@ -126,25 +139,6 @@ class Planes:
         return [int(n) for n in np.unique(numbers)]
 
 
-class Changes:
-    """Which planes were written, and after which others."""
-
-    def __init__(self) -> None:
-        self.count = 0  #: of all changes so far
-        self._numbers = itertools.count(1)  # two threads never get the same
-        self._last: dict[int, int] = {}  #: by plane
-
-    def note(self, *planes: int) -> None:
-        """Say that planes were written."""
-        for plane in planes:
-            self._last[plane] = self.count = next(self._numbers)
-
-    def since(self, count: int) -> list[int]:
-        """Give the planes that were written after so many changes, in order."""
-        # Another thread may write meanwhile.
-        return sorted(plane for plane, last in self._last.copy().items() if last > count)
-
-
 def mask_prompts(frame: int, labels: ArrayLike) -> dict[int, MaskPrompt]:
     """Make a mask of each object in labels, by its number in them; 0 is background.
 
@@ -182,6 +176,11 @@ def mask_prompts(frame: int, labels: ArrayLike) -> dict[int, MaskPrompt]:
 
 
 def _check(array: Any, shape: tuple[int, ...]) -> None:
+    if not hasattr(array, "shape") or not hasattr(array, "dtype"):
+        raise ValueError(
+            f"Labels must be an array of integers of shape {shape}, as numpy and zarr make them; "
+            f"got a {type(array).__name__}."
+        )
     if tuple(array.shape) != shape or np.dtype(array.dtype).kind not in "iu":
         raise ValueError(
             f"Labels must be integers of shape {shape}, got {array.dtype} {array.shape}."

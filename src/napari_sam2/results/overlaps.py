@@ -30,6 +30,13 @@ class Overlap(StrEnum):
     #: The one found last; of objects found together, that of the highest score there.
     OVERWRITE = "overwrite"
 
+    @classmethod
+    def _missing_(cls, value: object) -> None:
+        keep, highest, overwrite = cls
+        raise ValueError(
+            f"There is no rule {value!r} for overlaps: expected {keep}, {highest} or {overwrite}."
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Claim:

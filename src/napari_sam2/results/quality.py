@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import TYPE_CHECKING
 
 import numpy as np
+
+from napari_sam2.results.changes import Changes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Iterable, Iterator
@@ -81,41 +84,46 @@ class QualityTable:
         save: Callable[[int, int], None] = _save_nothing,
     ) -> None:
         self._is_accepted, self._save = is_accepted, save
+        self.changes: Changes[tuple[int, int]] = Changes()  #: of pages: object and number
+        self._lock = RLock()  # rows are read by others while a run writes them
         self._pages: dict[int, dict[int, np.ndarray]] = {}  #: by object, then by frame // PAGE
 
     def record(self, masks: FrameMasks, ids: Collection[int]) -> None:
         """Keep the numbers of some objects on a frame, in the place of earlier ones."""
         for one in masks.objects:
             if one.object_id in ids:
-                page = self._page(one.object_id, masks.frame)
-                page[masks.frame % PAGE] = _measure(one)
+                row = _measure(one)
+                with self._lock:
+                    self._page(one.object_id, masks.frame)[masks.frame % PAGE] = row
 
     def forget(self, object_id: int, frame: int | None = None) -> None:
         """Forget an object, on one frame or on all."""
-        if frame is None:
-            for number in self._pages.get(object_id, {}):
-                self._save(object_id, number)
-            self._pages.pop(object_id, None)
-        elif frame // PAGE in self._pages.get(object_id, {}):
-            self._save(object_id, frame // PAGE)
-            self._pages[object_id][frame // PAGE]["area"][frame % PAGE] = UNKNOWN
+        with self._lock:
+            if frame is None:
+                for number in self._pages.get(object_id, {}):
+                    self._save(object_id, number)
+                self._pages.pop(object_id, None)
+            elif frame // PAGE in self._pages.get(object_id, {}):
+                self._page(object_id, frame)["area"][frame % PAGE] = UNKNOWN
 
     def merge(self, object_id: int, other: int) -> None:
         """Count what is kept of another object to this one; the other one's rows stay.
 
         Where both are, areas are summed, and one is as sure as the less sure of them.
         """
-        for number, theirs in list(self._pages.get(other, {}).items()):
-            self._save(object_id, number)
-            mine = self._page(object_id, number * PAGE)
-            mine[:] = _both(mine, theirs)
+        with self._lock:
+            for number, theirs in list(self._pages.get(other, {}).items()):
+                mine = self._page(object_id, number * PAGE)
+                mine[:] = _both(mine, theirs)
 
     def take_over(self, earlier: QualityTable) -> None:
         """Go on with what another table has."""
-        for object_id, pages in earlier._pages.items():
-            for number in pages:
-                self._save(object_id, number)
-            self._pages[object_id] = {number: page.copy() for number, page in pages.items()}
+        with earlier._lock, self._lock:
+            for object_id, pages in earlier._pages.items():
+                for number in pages:
+                    self._save(object_id, number)
+                    self.changes.note((object_id, number))
+                self._pages[object_id] = {number: page.copy() for number, page in pages.items()}
 
     def pages(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """Give all that is kept, to be saved: object, number of the page, and the page."""
@@ -125,7 +133,9 @@ class QualityTable:
 
     def restore(self, object_id: int, number: int, page: np.ndarray) -> None:
         """Put back a page that `pages` gave."""
-        self._pages.setdefault(object_id, {})[number] = page.astype(KEPT)
+        with self._lock:
+            self._pages.setdefault(object_id, {})[number] = page.astype(KEPT)
+            self.changes.note((object_id, number))
 
     def rows(self, object_id: int | None = None) -> np.ndarray:
         """Give what is known of one object, or of all.
@@ -133,10 +143,11 @@ class QualityTable:
         Returns
         -------
         np.ndarray, shape (N,), structured
-            By object, then by frame; the columns are above.
+            By object, then by frame; the columns are above. Any thread may ask.
         """
-        ids = sorted(self._pages) if object_id is None else [object_id]
-        parts = [self._of_object(i) for i in ids if i in self._pages]
+        with self._lock:
+            ids = sorted(self._pages) if object_id is None else [object_id]
+            parts = [self._of_object(i) for i in ids if i in self._pages]
         return np.concatenate([np.zeros(0, TABLE), *parts])
 
     def worst(self, object_id: int | None = None, n: int = 10) -> np.ndarray:
@@ -169,16 +180,20 @@ class QualityTable:
 
     def swap_page(self, object_id: int, number: int, page: np.ndarray | None) -> np.ndarray | None:
         """Put a page in the place of another one, which is given; None is for none."""
-        pages = self._pages.setdefault(object_id, {})
-        earlier = pages.pop(number, None)
-        if page is not None:
-            pages[number] = page
-        if not pages:
-            del self._pages[object_id]
-        return earlier
+        with self._lock:
+            pages = self._pages.setdefault(object_id, {})
+            earlier = pages.pop(number, None)
+            if page is not None:
+                pages[number] = page
+            if not pages:
+                del self._pages[object_id]
+            self.changes.note((object_id, number))
+            return earlier
 
     def _page(self, object_id: int, frame: int) -> np.ndarray:
+        """Give the page of a frame, which is about to change."""
         self._save(object_id, frame // PAGE)
+        self.changes.note((object_id, frame // PAGE))
         pages = self._pages.setdefault(object_id, {})
         if frame // PAGE not in pages:
             pages[frame // PAGE] = np.zeros(PAGE, dtype=KEPT)

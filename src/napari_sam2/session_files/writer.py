@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from napari_sam2.results.quality import PAGE
 from napari_sam2.session_files.codec import encode_object, encode_prompts, to_json
 from napari_sam2.session_files.records import digest_of
 from napari_sam2.session_files.stack_record import (
@@ -21,7 +20,7 @@ if TYPE_CHECKING:
     from collections.abc import Generator, Iterable, Mapping
 
     from napari_sam2.prompts import Prompt
-    from napari_sam2.results.labels import Changes
+    from napari_sam2.results.changes import Changes
     from napari_sam2.session_files.records import Name, RecordFile
     from napari_sam2.workspace.workspace import Workspace
 
@@ -41,8 +40,9 @@ class SessionWriter:
     def __init__(self, file: RecordFile) -> None:
         self.file = file
         self._digests = file.digests()
-        self._of: Changes | None = None  #: of which labels the next is
+        self._of: Changes[int] | None = None  #: of which labels the next two are
         self._changes: int | None = None  #: of the labels, that are in the file; None: unknown
+        self._measured: int | None = None  #: changes of the quality table, likewise
         self._prompts: dict[Name, tuple[Prompt, ...]] = {}  #: known to be in the file
         self._stack: dict[str, Any] | None = None
 
@@ -68,13 +68,13 @@ class SessionWriter:
             Whether the file has changed: of interest is the last one.
         """
         if work.labels.changes is not self._of:  # another session took the place of the last one
-            self._of, self._changes, self._stack = work.labels.changes, None, None
+            self._of, self._stack = work.labels.changes, None
+            self._changes = self._measured = None
         stack = self._stack = self._stack or describe_stack(work.source)
         changes, since = work.labels.changes.count, self._changes
         planes: Iterable[int] = range(len(work.labels.planes))
         if since is not None:
             planes = work.labels.changes.since(since)
-        pages = None if since is None else {_page(work, plane) for plane in planes}
         draft = _Draft(self.file, self._digests)
         with self.file.transaction():
             if labels is not None:
@@ -88,12 +88,11 @@ class SessionWriter:
                 for plane in work.labels.changes.since(changes):
                     if labels is None:
                         draft.put_plane(work, plane)
-                    if pages is not None:
-                        pages.add(_page(work, plane))
                 if labels is not None and work.labels.changes.since(since or 0):
                     draft.note_change()
                 prompts = draft.put_objects(work, self._prompts)
-                draft.put_quality(work, pages)
+                measured = work.quality.changes.count
+                draft.put_quality(work, self._measured)
                 draft.put(
                     ABOUT,
                     to_json(
@@ -104,6 +103,7 @@ class SessionWriter:
             if changed := draft.has_changed:
                 draft.put(SAVED, to_json(datetime.now(UTC).isoformat(timespec="seconds")))
         self._digests, self._changes, self._prompts = draft.digests, upto, prompts
+        self._measured = measured
         yield changed
 
     def mark_clean(self) -> None:
@@ -170,19 +170,11 @@ class _Draft:
         self.keep_only("prompts", {key for _, key in prompts})
         return prompts
 
-    def put_quality(self, work: Workspace, pages: set[int] | None) -> None:
-        """Put pages of the quality table: some, or all."""
-        keys = set()
+    def put_quality(self, work: Workspace, since: int | None) -> None:
+        """Put pages of the quality table: those written after so many changes, or all."""
+        keys, new = set(), set(work.quality.changes.since(since or 0))
         for object_id, number, page in work.quality.pages():
             keys.add(f"{object_id}/{number}")
-            if pages is None or number in pages:
+            if since is None or (object_id, number) in new:
                 self.put(("quality", f"{object_id}/{number}"), little_endian(page).tobytes())
         self.keep_only("quality", keys)
-
-
-def _page(work: Workspace, plane: int) -> int:
-    """Give the page of the quality table that speaks of a plane of labels."""
-    axis, index = work.source.axis, work.labels.planes.index(plane)
-    frame = 0 if axis is None else index[axis]
-    assert isinstance(frame, int)
-    return frame // PAGE

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from contextlib import contextmanager
-from dataclasses import dataclass
 from threading import RLock
 from typing import TYPE_CHECKING
 
 from napari_sam2.predictors.objects import check_prompt
+from napari_sam2.prompts import whole_number, whole_numbers
 from napari_sam2.workspace.ledger import Keeping, Ledger, SessionObject
 from napari_sam2.workspace.merging import merge
+from napari_sam2.workspace.numbering import Numbers, check_room
 from napari_sam2.workspace.wording import RULES, count, prompting
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     import numpy as np
+    from numpy.typing import ArrayLike
 
     from napari_sam2.predictors.frames import FrameSource
     from napari_sam2.predictors.tracker import Tracker
@@ -25,13 +27,6 @@ if TYPE_CHECKING:
     from napari_sam2.results.quality import QualityTable
     from napari_sam2.workspace.history import History
     from napari_sam2.workspace.ledger import Step
-
-
-@dataclass(slots=True)
-class Numbers:
-    """The highest number that an object ever had, in all sessions that share labels."""
-
-    highest: int = 0
 
 
 class Workspace:
@@ -61,8 +56,7 @@ class Workspace:
         self.lock = RLock()
         self._ledger = Ledger(labels, tracker, keeping)
         # Ids are never used again, lest an answer meant for one object goes to another.
-        self.numbers = Numbers()
-        self._numbered = is_empty  # whether what is in the labels is below the highest number
+        self.numbers = Numbers(is_past_labels=is_empty)
 
     @property
     def objects(self) -> Mapping[int, SessionObject]:
@@ -128,6 +122,7 @@ class Workspace:
         with self.lock:
             if object_id is None:
                 object_id = self._next_number()
+            object_id = whole_number("The number of an object", object_id)
             if object_id in self.objects:
                 raise ValueError(f"There is an object {object_id} already.")
             self.check_room(object_id)
@@ -168,10 +163,7 @@ class Workspace:
 
     def check_room(self, object_id: int) -> None:
         """Refuse a number that the labels cannot hold."""
-        if not 0 < object_id <= self.labels.largest_id:
-            raise ValueError(
-                f"Labels of type {self.labels.array.dtype} have no room for {object_id}."
-            )
+        check_room(self.labels, object_id)
 
     def remove(self, object_id: int) -> None:
         """Forget an object, and take it out of the labels."""
@@ -188,6 +180,8 @@ class Workspace:
 
     def merge(self, into: int, others: Sequence[int]) -> None:
         """Make one object of two, or of several."""
+        into = whole_number("The number of an object", into)
+        others = whole_numbers("The number of an object", others)
         with self.lock:
             one, rest = self.known(into), [self.known(other).name for other in others]
             if into in others:
@@ -219,14 +213,19 @@ class Workspace:
             self._ledger.claims.take_over(earlier._ledger.claims)
             self.quality.take_over(earlier.quality)
             self.labels.earlier = earlier.labels.earlier
-            self.numbers.highest = max(self.numbers.highest, earlier.numbers.highest)
-            self._numbered |= earlier._numbered
+            self.numbers.take_over(earlier.numbers)
         with earlier.lock, self.lock:
             self._ledger.take_history(earlier._ledger)
 
+    def note_edits(self, places: ArrayLike) -> None:
+        """Note that a hand has changed pixels of the labels, (N, D)."""
+        planes = self.labels.planes.of(places)
+        self.numbers.painted.update(planes)
+        self.labels.changes.note(*planes)
+
     def number_state(self) -> list[int | bool]:
         """Give what is known of the numbers used, to be saved."""
-        return [self.numbers.highest, self._numbered]
+        return [self.numbers.highest, self.numbers.is_past_labels and not self.numbers.painted]
 
     def restore(
         self,
@@ -245,10 +244,11 @@ class Workspace:
                 self.tracker.mark_tracked(object_id, followed[object_id])
             highest, numbered = numbers
             self.numbers.highest = max(self.numbers.highest, int(highest))
-            self._numbered = bool(numbered)
+            self.numbers.is_past_labels = bool(numbered)
 
     def set_prompts(self, object_id: int, frame: int, prompts: Sequence[Prompt]) -> bool:
         """Replace an object's prompts on a frame; say whether this changed anything."""
+        frame = whole_number("A frame", frame)
         self.source.index(frame)
         for prompt in prompts:
             check_prompt(prompt, frame, self.source.shape)
@@ -319,6 +319,12 @@ class Workspace:
 
     def divide(self, object_id: int, frame: int, masks: Sequence[MaskPrompt]) -> list[int]:
         """Begin the daughters of an object, which ends; give their numbers."""
+        object_id = whole_number("The number of an object", object_id)
+        frame = whole_number("A frame", frame)
+        if not masks:
+            raise ValueError(
+                f"An object divides into others: give the masks of its daughters on frame {frame}."
+            )
         with self.lock, self.step(f"divide {self.known(object_id).name} on frame {frame}"):
             known = self.known(object_id)
             self.check_undivided(object_id, frame)
@@ -343,7 +349,4 @@ class Workspace:
             self._ledger.change(object_id, frames=frames | {frame})
 
     def _next_number(self) -> int:
-        if not self._numbered:
-            self.numbers.highest = max(self.numbers.highest, self.labels.highest())
-            self._numbered = True
-        return self.numbers.highest + 1
+        return self.numbers.next(self.labels)
