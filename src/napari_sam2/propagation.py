@@ -17,7 +17,7 @@ from napari_sam2.predictors.passes import (
     plan_correction,
     plan_passes,
 )
-from napari_sam2.prompts import FrameMasks, ObjectMask
+from napari_sam2.prompts import FrameMasks, ObjectMask, whole_number, whole_numbers
 from napari_sam2.results.divisions import DivisionRule, DivisionWatch
 from napari_sam2.workspace.wording import count
 
@@ -86,6 +86,8 @@ class Run:
         self._work = work
         self._rules = rules
         self._diary = _Diary(work, verb)
+        self._tracker = work.tracker
+        self._followed: set[int] = set()
 
     def steps(self, plan: Plan) -> Generator[FrameMasks, None, None]:
         """Go through a plan; each step is written when it is given.
@@ -100,6 +102,7 @@ class Run:
         self._diary.begin(plan)
         with self._work.lock:
             self._work.labels.earlier.begin()
+            self._followed = {i for part in plan for i in _objects_of(part)}
         for part in plan:
             if isinstance(part, Answering):
                 yield from self._answer(part)
@@ -113,6 +116,7 @@ class Run:
             with self._diary.page(part.objects[frame], frame) as goes_on:
                 if not goes_on:
                     return
+                self._catch_up()
                 masks = self._work.tracker.answers(part.objects[frame], frame)
                 if frame in part.written:
                     self._work.write(self._open(masks))
@@ -151,6 +155,14 @@ class Run:
             self._work.tracker.cancellation.check()
             self._work.answer(object_id, frame)
 
+    def _catch_up(self) -> None:
+        """Answer prompts anew where `Session.release` has let go of their answers meanwhile."""
+        if self._tracker is not self._work.tracker:
+            self._tracker = self._work.tracker
+            for object_id in sorted(self._followed & self._work.objects.keys()):
+                for frame in self._work.objects[object_id].prompts:
+                    self._work.answer(object_id, frame)
+
     def _prompts(self, object_id: int, frame: int) -> Sequence[Prompt]:
         known = self._work.objects.get(object_id)
         return known.prompts.get(frame, ()) if known else ()
@@ -166,6 +178,7 @@ class Run:
 
     def _look(self, one: Pass, frame: int, ids: Sequence[int], presence: Presence) -> FrameMasks:
         """Find objects on a frame; those that have ended are taken out of its labels."""
+        self._catch_up()
         tracker = self._work.tracker
         wanted = [i for i in ids if not presence.has_ended(i) and tracker.prompted_frames(i)]
         self._leave_locks(one, frame, wanted)
@@ -210,6 +223,7 @@ class Run:
             daughters = self._work.divide(one.object_id, masks.frame, parts)
             shown += [ObjectMask.given(i, part) for i, part in zip(daughters, parts, strict=True)]
             born += daughters
+        self._followed.update(born)
         for daughter in born:
             self._work.answer(daughter, masks.frame)
         return replace(masks, objects=tuple(shown)), born
@@ -282,7 +296,8 @@ def plan_run(
     ValueError
         If there is nothing to follow.
     """
-    ids = list(work.objects) if objects is None else list(objects)
+    what = "The number of an object"
+    ids = list(work.objects) if objects is None else whole_numbers(what, objects)
     prompted = {i: list(known.prompts) for i in ids if (known := work.known(i)).prompts}
     if not prompted:
         raise ValueError("Nothing to follow: add a point, a box or a mask first.")
@@ -309,6 +324,8 @@ def plan_correction_run(work: Workspace, object_id: int, frame: int) -> Plan:
     ValueError
         If the frame has no prompts of it, or is locked itself.
     """
+    object_id = whole_number("The number of an object", object_id)
+    frame = whole_number("A frame", frame)
     known = work.known(object_id)
     if frame not in known.prompts:
         raise ValueError(

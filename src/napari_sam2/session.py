@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from napari_sam2.predictors import SAM2
+    from napari_sam2.predictors.cancelling import Cancellation
     from napari_sam2.predictors.frames import ArrayLike
     from napari_sam2.predictors.passes import Direction, Plan
     from napari_sam2.prompts import FrameMasks
@@ -277,17 +278,26 @@ class Session(SingleFrames, Persistent):
         return other
 
     def release(self) -> None:
-        """Let go of what is remembered of frames, to make room; prompts are answered anew."""
+        """Let go of what is remembered of frames, to make room; prompts are answered anew.
+
+        A run that is under way goes on.
+        """
         with self._work.lock:
-            fresh = self._new_tracker(self.source)
+            fresh = self._new_tracker(self.source, self._work.tracker.cancellation)
             for object_id in self.objects:
                 fresh.mark_tracked(object_id, self._work.tracker.followed_frames(object_id))
             self._work.tracker = fresh
 
-    def _new_tracker(self, source: FrameSource) -> Tracker:
-        options = self.settings.tracker
+    def _new_tracker(
+        self, source: FrameSource, cancellation: Cancellation | None = None
+    ) -> Tracker:
         return Tracker(
-            self.model, source, precision=self._precision, options=options, found=self._found
+            self.model,
+            source,
+            precision=self._precision,
+            options=self.settings.tracker,
+            found=self._found,
+            cancellation=cancellation,
         )
 
     def _found(self, object_id: int, frame: int) -> np.ndarray | None:

@@ -7,7 +7,13 @@ from typing import TYPE_CHECKING
 
 from napari_sam2.annotations import Annotations
 from napari_sam2.automatic import Looker, Selection
-from napari_sam2.prompts import Candidates, FrameMasks, PointPrompt
+from napari_sam2.prompts import (
+    Candidates,
+    FrameMasks,
+    PointPrompt,
+    whole_number,
+    whole_numbers,
+)
 from napari_sam2.results.labels import mask_prompts
 
 if TYPE_CHECKING:
@@ -40,6 +46,8 @@ class SingleFrames(Annotations):
         ValueError
             If the frame has no prompts, or they contradict each other.
         """
+        object_id = whole_number("The number of an object", object_id)
+        frame = whole_number("A frame", frame)
         with self._work.lock:
             prompts, earlier = self.prompts(object_id, frame), self._work.found(object_id, frame)
             return self._work.tracker.prompt(object_id, frame, prompts, earlier)
@@ -134,7 +142,11 @@ class SingleFrames(Annotations):
             Whether it was done.
         """
         self.source.index(frame)
-        return self._work.tracker.prepare(object_id, frame, stop, place)
+        with self._work.lock:  # not while it computes: a preview would wait for it
+            tracker = self._work.tracker
+            windows = tracker.expected_windows(object_id, frame, place)
+        features = tracker.segmenter.features
+        return all(features.prepare(frame, window, stop) for window in windows)
 
     def segment_everything(
         self, frames: int | Iterable[int] | None = None, options: EverythingOptions | None = None
@@ -162,7 +174,7 @@ class SingleFrames(Annotations):
             If there is no such frame.
         """
         chosen = range(self.n_frames) if frames is None else frames
-        wanted = [chosen] if isinstance(chosen, int) else list(chosen)
+        wanted = whole_numbers("A frame", chosen)
         for frame in wanted:
             self.source.index(frame)
         return Looker(self.model, self.source, self._precision.frames, options).look(wanted)

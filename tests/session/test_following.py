@@ -239,3 +239,39 @@ def test_everything_but_labels_is_read_one_frame_at_a_time(tiny_model):
 
     # The first frame may be looked at through several windows.
     assert [frame for frame, _ in groupby(stack.reads)] == list(range(50))
+
+
+def test_run_goes_on_when_what_is_remembered_is_let_go_of(session):
+    prompted(session)
+
+    steps = session.propagate()
+    found = [next(steps) for _ in range(4)]
+    session.release()
+    found += steps
+
+    assert [len(masks.objects) for masks in found] == [1] * 5 + [2] * 3
+    assert all((session.labels[frame] == 1).any() for frame in range(8))
+
+
+def test_run_can_be_cancelled_after_what_is_remembered_was_let_go_of(session):
+    prompted(session)
+
+    steps = session.propagate()
+    next(steps)
+    session.release()
+    session.cancel()
+
+    assert list(steps) == []
+
+
+def test_prompts_ahead_are_answered_anew_when_their_answers_were_let_go_of(session):
+    first, _ = prompted(session)
+    session.add_points(first, 6, [[42, 40]])
+
+    steps = session.propagate()
+    answered = [next(steps).frame for _ in range(2)]
+    session.release()
+    next(steps)
+
+    assert answered == [0, 6]
+    assert session._work.tracker.prompted_frames(first) == [0, 6]

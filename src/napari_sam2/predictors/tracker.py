@@ -68,6 +68,8 @@ class Tracker:
     found : callable, optional
         Gives the mask (H, W) of an object on a frame, as it was found earlier, or None. Frames
         that are no longer remembered, and are attended to again, are remembered by it.
+    cancellation : Cancellation, optional
+        By which it is told to end what it computes.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class Tracker:
         precision: torch.dtype | Precision = torch.float32,
         options: TrackerOptions | None = None,
         found: Callable[[int, int], np.ndarray | None] | None = None,
+        cancellation: Cancellation | None = None,
     ) -> None:
         self.source = source
         self.options = options or TrackerOptions()
@@ -85,7 +88,8 @@ class Tracker:
         self.windows = self.segmenter.windows
         strategy = find_strategy(self.options.strategy)
         self._recall = Recall(self.segmenter, strategy)
-        self.cancellation = Cancellation()  #: asked for, no further batch of objects is begun
+        #: Asked for, no further batch of objects is begun.
+        self.cancellation = cancellation or Cancellation()
         self._follower = Follower(self.segmenter, strategy, self.cancellation)
         self._answerer = Answerer(self._recall)
         self._found = found
@@ -169,25 +173,15 @@ class Tracker:
         last = known.prompted.get(frame) if known else None
         return last is not None and last.is_answer_to(prompts)
 
-    def prepare(
-        self,
-        object_id: int,
-        frame: int,
-        stop: Callable[[], bool],
-        place: tuple[float, float] | None = None,
-    ) -> bool:
-        """Have the features of a frame ready for a click on an object; give up when `stop` says so.
+    def expected_windows(
+        self, object_id: int, frame: int, place: tuple[float, float] | None = None
+    ) -> Sequence[Window]:
+        """Give where a click on an object would be looked at, if it is at `place`.
 
-        They are of the windows in which a click at `place` would be looked at; unless given, where
-        the object was on the nearest frame, and of the whole frame where it was nowhere.
-
-        Returns
-        -------
-        bool
-            Whether they are there.
+        Unless given, that is where the object was on the nearest frame, and the whole frame where
+        it was nowhere.
         """
-        windows = self._answerer.expected_windows(self._objects.get(object_id), frame, place)
-        return all(self.segmenter.features.prepare(frame, one, stop) for one in windows)
+        return self._answerer.expected_windows(self._objects.get(object_id), frame, place)
 
     def place(self, prompts: Sequence[Prompt]) -> tuple[int, int]:
         """Give where prompts are looked at first; whoever asks in this order shares windows."""
