@@ -149,3 +149,15 @@ def test_prompts_of_an_object_are_found_by_frame(image):
 
     assert prompts_of(stack, dims, points, 1, 0) == [0]
     assert prompts_of(stack, dims, points, 1) == [0, 2]
+
+
+def test_ten_thousand_objects_are_read(image):
+    numbers = np.arange(1, 10_001)
+    places = np.stack([numbers % 4, numbers // 4 % 12, numbers % 15], axis=1)
+    points = Points(places, features={"object": numbers}, **alignment(image))
+
+    found = read(points, image)
+
+    assert sorted(found) == numbers.tolist()
+    frame, row, column = places[-1]
+    assert found[10_000] == {frame: (PointPrompt(frame, row, column),)}
