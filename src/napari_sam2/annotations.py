@@ -285,6 +285,11 @@ class Annotations(Revisions):
         -------
         list of int
             The daughters. `SessionObject.parent` of each is the object.
+
+        Raises
+        ------
+        ValueError
+            If there are no masks, or it has divided before.
         """
         prompts = [MaskPrompt(frame, np.asarray(mask) != 0) for mask in masks]
         return self._work.divide(object_id, frame, prompts)

@@ -60,7 +60,7 @@ def test_tables_that_write_whole_numbers_with_a_point_are_read(tmp_path):
         ("frame,row,column,row1,column1\n0,1,2,,9\n", "line 2: row1 is missing"),
         ("frame,row,column,row1,column1,positive\n0,1,2,8,9,0\n", "box cannot be negative"),
         ("frame,row,column,object\n0,1,2,left\n0,1,2,\n", "line 3: object is missing"),
-        ("frame,row,column,object\n0,1,2,0\n", "no room for 0"),
+        ("frame,row,column,object\n0,1,2,0\n", "numbered from 1"),
         ("", "no column 'frame'"),
         ("frame,row,column\n", "no points in it"),
         ("frame,row,column,row1,column1\n0,1,2,1,9\n", "line 2: A box needs an extent"),

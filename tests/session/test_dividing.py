@@ -187,7 +187,7 @@ def test_division_that_the_labels_have_no_room_for_changes_nothing(tiny_model, b
     mother = session.add_object(object_id=254)
     half = disc(34, 30, 6, (96, 128))
 
-    with pytest.raises(ValueError, match="no room for 256"):
+    with pytest.raises(ValueError, match="no room for object 256"):
         session.divide(mother, 2, [half, ~half])
     assert list(session.objects) == [mother]
     assert session.objects[mother].end is None

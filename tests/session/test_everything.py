@@ -173,7 +173,7 @@ def test_more_objects_than_labels_have_room_for_are_refused(blobs, tiny_model):
     session = Session(blobs[0], tiny_model, labels=np.zeros(blobs[0].shape, np.uint8))
     many = [piece(row, column, 1) for row in range(0, 60, 2) for column in range(0, 60, 2)]
 
-    with pytest.raises(ValueError, match="no room for 900"):
+    with pytest.raises(ValueError, match="no room for object 900"):
         session.add_everything(Everything(0, session.source.shape, tuple(many)), KEEP_ALL)
 
     assert not session.objects

@@ -266,5 +266,7 @@ def test_rule_is_taken_over(tiny_model):
 
 
 def test_unknown_rule_is_refused(tiny_model):
-    with pytest.raises(ValueError, match="'biggest' is not a valid Overlap"):
+    with pytest.raises(
+        ValueError, match="rule 'biggest' for overlaps: expected keep, highest or overwrite"
+    ):
         begin(tiny_model).set_overlap("biggest")

@@ -60,7 +60,9 @@ def test_answer_for_a_removed_object_goes_to_no_other(session):
         session.segment(last, 0)
 
 
-@pytest.mark.parametrize(("object_id", "message"), [(1, "object 1 already"), (0, "no room for 0")])
+@pytest.mark.parametrize(
+    ("object_id", "message"), [(1, "object 1 already"), (0, "numbered from 1")]
+)
 def test_ids_that_cannot_be_had_are_refused(session, object_id, message):
     session.add_object()
 
@@ -144,5 +146,5 @@ def test_more_objects_than_the_labels_can_hold_are_an_error(tiny_model, blobs):
     for _ in range(255):
         session.add_object()
 
-    with pytest.raises(ValueError, match="uint8 have no room for 256"):
+    with pytest.raises(ValueError, match="uint8 have no room for object 256"):
         session.add_object()

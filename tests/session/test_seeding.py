@@ -46,7 +46,7 @@ def test_known_objects_are_prompted_and_others_stay_as_they_are(session, blobs):
         (0, np.ones((96, 9), int), r"shape \(96, 9\), but a frame has \(96, 128\)"),
         (0, np.ones((96, 128)), "integers, .*got float64"),
         (0, np.ones((2, 96, 128), int), r"of shape \(2, 96, 128\)"),
-        (0, np.eye(96, 128, dtype=int) * 70_000 + 1, "uint16 have no room for 70001"),
+        (0, np.eye(96, 128, dtype=int) * 70_000 + 1, "uint16 have no room for object 70001"),
         (0, -np.eye(96, 128, dtype=int), "some are negative"),
     ],
 )

@@ -5,8 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+import numpy as np
+
 if TYPE_CHECKING:
     from napari_sam2.results.labels import StackLabels
+
+
+LARGER = ("uint16", "int32")  #: types of labels that programs know, to be advised
 
 
 @dataclass(slots=True)
@@ -46,7 +51,8 @@ def check_room(labels: StackLabels, object_id: int) -> None:
             f"Objects are numbered from 1, where 0 is the background; got {object_id}."
         )
     if object_id > labels.largest_id:
+        larger = " or ".join(name for name in LARGER if object_id <= np.iinfo(name).max)
         raise ValueError(
             f"Labels of type {labels.array.dtype} have no room for object {object_id}: they hold "
-            f"numbers up to {labels.largest_id}. Give labels of a larger type, as uint16 or int32."
+            f"numbers up to {labels.largest_id}. Give labels of type {larger or 'int64'}."
         )
