@@ -90,19 +90,40 @@ def test_content_and_the_word_that_it_is_unsaved_are_written_at_once(
     assert clean._file.read(*CLEAN) is None
 
 
-def test_what_is_painted_on_labels_beside_the_file_is_offered(blobs, tiny_model, folder):
-    file = Autosave(folder)
-    labels = file.new_labels(blobs[0].shape, np.dtype(np.uint16), (1, 2))
+@pytest.fixture(params=["in the file", "beside it"])
+def painted(request, blobs, tiny_model, folder):
+    """A file with a session that was painted on since it was saved elsewhere, too."""
+    file, labels = Autosave(folder), np.zeros(blobs[0].shape, np.uint16)
+    if request.param == "beside it":
+        labels = file.new_labels(labels.shape, labels.dtype, (1, 2))
     session = Session(blobs[0], tiny_model, labels=labels)
     session.add_object("painted")
     file.save(session)
     file.mark_clean()
-
-    labels[2, 5:9, 5:9] = 1
+    labels[2, 5:9, 5:9] = 7
     session.note_edits([[2, 5, 5]])
+    yield file, session
+    file._file.close()
+
+
+def test_what_is_painted_is_offered(painted, folder):
+    file, session = painted
 
     assert file.save(session)
     assert restart(file, folder) == [file.path]
+
+
+def test_paint_that_is_saved_elsewhere_is_not_offered_however_often_it_is_told_of(painted, folder):
+    file, session = painted
+    file.save(session)
+    session.add_object()
+    file.save(session)
+    file.mark_clean()
+
+    session.note_edits([[2, 5, 5]])  # which may have been painted back
+
+    assert not file.save(session)
+    assert restart(file, folder) == []
 
 
 def test_nothing_that_changed_is_nothing_to_offer(clean, session, folder):

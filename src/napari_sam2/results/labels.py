@@ -58,10 +58,11 @@ class StackLabels:
 
     def highest(self, planes: Iterable[int] | None = None) -> int:
         """Read through planes, or all, at whatever position, for the highest id in use."""
-        if getattr(self.array, "nchunks_initialized", None) == 0 and not self.array.fill_value:
-            return 0  # a zarr that nothing was written to yet
-        wanted = range(len(self.planes)) if planes is None else planes  # one in memory at a time
-        return max((int(np.max(self.array[self.planes.index(n)])) for n in wanted), default=0)
+        if planes is None:
+            if getattr(self.array, "nchunks_initialized", None) == 0 and not self.array.fill_value:
+                return 0  # a zarr that nothing was written to yet
+            planes = range(len(self.planes))  # one in memory at a time
+        return max((int(np.max(self.array[self.planes.index(n)])) for n in planes), default=0)
 
     def before(self, frame: int) -> np.ndarray:
         """Give a frame as it was when `earlier` was last begun; (H, W)."""

@@ -43,6 +43,7 @@ class SessionWriter:
         self._of: Changes[int] | None = None  #: of which labels the next two are
         self._changes: int | None = None  #: of the labels, that are in the file; None: unknown
         self._measured: int | None = None  #: changes of the quality table, likewise
+        self._seen: dict[int, bytes] = {}  #: digests of planes that are not in the file
         self._prompts: dict[Name, tuple[Prompt, ...]] = {}  #: known to be in the file
         self._stack: dict[str, Any] | None = None
 
@@ -70,26 +71,29 @@ class SessionWriter:
         if work.labels.changes is not self._of:  # another session took the place of the last one
             self._of, self._stack = work.labels.changes, None
             self._changes = self._measured = None
+            self._seen = {}
         stack = self._stack = self._stack or describe_stack(work.source)
         changes, since = work.labels.changes.count, self._changes
         planes: Iterable[int] = range(len(work.labels.planes))
         if since is not None:
             planes = work.labels.changes.since(since)
-        draft = _Draft(self.file, self._digests)
+        draft = _Draft(self.file, self._digests, self._seen)
+        see = draft.put_plane if labels is None else draft.look_at_plane
         with self.file.transaction():
             if labels is not None:
                 draft.keep_only("labels", set())  # they would be older than those referred to
-            for plane in planes if labels is None else ():
+                if since is None:  # as many as there are: not read again
+                    planes = ()
+                    if work.labels.changes.count:
+                        draft.note_change()
+            for plane in planes:
                 with work.lock:
-                    draft.put_plane(work, plane)
+                    see(work, plane)
                 yield False
             with work.lock:
                 upto = work.labels.changes.count  # a hand may paint without the lock
                 for plane in work.labels.changes.since(changes):
-                    if labels is None:
-                        draft.put_plane(work, plane)
-                if labels is not None and work.labels.changes.since(since or 0):
-                    draft.note_change()
+                    see(work, plane)
                 prompts = draft.put_objects(work, self._prompts)
                 measured = work.quality.changes.count
                 draft.put_quality(work, self._measured)
@@ -103,12 +107,12 @@ class SessionWriter:
             if changed := draft.has_changed:
                 draft.put(SAVED, to_json(datetime.now(UTC).isoformat(timespec="seconds")))
         self._digests, self._changes, self._prompts = draft.digests, upto, prompts
-        self._measured = measured
+        self._measured, self._seen = measured, draft.seen
         yield changed
 
     def mark_clean(self) -> None:
         """Say that all of it is saved elsewhere, too; the next change takes this back."""
-        draft = _Draft(self.file, self._digests)
+        draft = _Draft(self.file, self._digests, self._seen)
         with self.file.transaction():
             draft.put(CLEAN, b"true")
         self._digests = draft.digests
@@ -117,9 +121,11 @@ class SessionWriter:
 class _Draft:
     """What a transaction writes, and what the file will hold after it."""
 
-    def __init__(self, file: RecordFile, digests: Mapping[Name, bytes]) -> None:
+    def __init__(
+        self, file: RecordFile, digests: Mapping[Name, bytes], seen: Mapping[int, bytes]
+    ) -> None:
         self._file = file
-        self.digests = dict(digests)
+        self.digests, self.seen = dict(digests), dict(seen)
         self.has_changed = False
 
     def put(self, name: Name, content: bytes) -> None:
@@ -153,6 +159,14 @@ class _Draft:
             self.put(name, little_endian(pixels).tobytes())
         else:
             self.drop(name)
+
+    def look_at_plane(self, work: Workspace, plane: int) -> None:
+        """Note whether a plane that is kept elsewhere is another than it was."""
+        pixels = np.asarray(work.labels.array[work.labels.planes.index(plane)])
+        digest = digest_of(np.ascontiguousarray(pixels).tobytes())
+        if self.seen.get(plane) != digest:
+            self.seen[plane] = digest
+            self.note_change()
 
     def put_objects(
         self, work: Workspace, known: Mapping[Name, tuple[Prompt, ...]]

@@ -25,11 +25,16 @@ class Numbers:
 
     def next(self, labels: StackLabels) -> int:
         """Give the first number that was never used, and is not in the labels."""
+        if not self.is_past_labels:
+            self.highest = max(self.highest, labels.highest())
+            self.is_past_labels = True
+        return self.settled(labels) + 1
+
+    def settled(self, labels: StackLabels) -> int:
+        """Give the highest number, of what was painted, too."""
         painted, self.painted = self.painted, set()
-        found = labels.highest(painted if self.is_past_labels else None)
-        self.highest = max(self.highest, found)
-        self.is_past_labels = True
-        return self.highest + 1
+        self.highest = max(self.highest, labels.highest(painted))
+        return self.highest
 
     def take_over(self, earlier: Numbers) -> None:
         """Give none that was given by others."""

@@ -225,7 +225,7 @@ class Workspace:
 
     def number_state(self) -> list[int | bool]:
         """Give what is known of the numbers used, to be saved."""
-        return [self.numbers.highest, self.numbers.is_past_labels and not self.numbers.painted]
+        return [self.numbers.settled(self.labels), self.numbers.is_past_labels]
 
     def restore(
         self,
