@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-from concurrent.futures import ThreadPoolExecutor
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -135,13 +134,3 @@ def test_full_disk_says_what_to_do_and_leaves_nothing(labels, axes, tmp_path, mo
     with pytest.raises(OSError, match=rf"no room .*{name}.*Make room"):
         list(steps)
     assert list(tmp_path.iterdir()) == []
-
-
-def test_quality_is_read_between_two_frames_of_a_run(blobs, tiny_model, tmp_path):
-    session = Session(blobs[0], tiny_model)
-    with ThreadPoolExecutor(1) as pool:
-        with session._work.lock:
-            writing = pool.submit(list, write_quality(tmp_path / "q.csv", session))
-            with pytest.raises(TimeoutError):
-                writing.result(0.2)
-        writing.result(20)

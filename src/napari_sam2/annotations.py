@@ -62,17 +62,6 @@ class Annotations(Revisions):
         """How sure each object is on each frame, and the worst frames; see `QualityTable`."""
         return self._work.quality
 
-    def quality_rows(self) -> np.ndarray:
-        """Give all of `quality` as it is between two frames, while others follow objects.
-
-        Returns
-        -------
-        np.ndarray, shape (N,), structured
-            See `QualityTable`.
-        """
-        with self._work.lock:
-            return self._work.quality.rows()
-
     @property
     def n_frames(self) -> int:
         """How many frames there are."""

@@ -102,7 +102,7 @@ def write_labels(path: Path, labels: Any, axes: Axes) -> Generator[int, None, No
 def write_quality(path: Path, session: Session) -> Generator[int, None, None]:
     """Write the quality table as CSV; see `QualityTable` for its columns."""
     with _beside(path) as place:
-        save_table(place, session.quality_rows())
+        save_table(place, session.quality.rows())
         yield 1
 
 

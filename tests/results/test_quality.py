@@ -147,11 +147,11 @@ def test_rows_are_not_read_in_the_midst_of_a_change():
 
     table = QualityTable(save=save)
     with ThreadPoolExecutor(2) as pool:
-        pool.submit(recorded, [square(1, 8, 8)], table=table)
+        pool.submit(recorded, [square(1, 8, 8), square(2, 30, 8)], table=table)
         assert begun.wait(20)
         reading = pool.submit(table.rows)
         with pytest.raises(TimeoutError):
             reading.result(0.2)
         go_on.set()
 
-        assert len(reading.result(20)) == 1
+        assert len(reading.result(20)) == 2

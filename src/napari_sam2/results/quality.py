@@ -90,11 +90,10 @@ class QualityTable:
 
     def record(self, masks: FrameMasks, ids: Collection[int]) -> None:
         """Keep the numbers of some objects on a frame, in the place of earlier ones."""
-        for one in masks.objects:
-            if one.object_id in ids:
-                row = _measure(one)
-                with self._lock:
-                    self._page(one.object_id, masks.frame)[masks.frame % PAGE] = row
+        rows = {one.object_id: _measure(one) for one in masks.objects if one.object_id in ids}
+        with self._lock:  # of a frame all objects are there, or none
+            for object_id, row in rows.items():
+                self._page(object_id, masks.frame)[masks.frame % PAGE] = row
 
     def forget(self, object_id: int, frame: int | None = None) -> None:
         """Forget an object, on one frame or on all."""
