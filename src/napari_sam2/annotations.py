@@ -304,7 +304,7 @@ class Annotations(Revisions):
             If one of them is not there, or has divided before the other one ends. Nothing is
             changed then.
         """
-        self._work.merge(into, [from_] if isinstance(from_, int) else list(from_))
+        self._work.merge(into, whole_numbers("The number of an object", from_))
 
     def tracks(self) -> Tracks:
         """Give all results as tracks for napari, with parents; see `Tracks`."""
