@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 #: The pictures: of which chapter, and of which part of the window.
 PICTURES = {
-    "open_an_image": ("open", "window"),
     "open_the_dock": ("dock", "window"),
     "click_a_cell": ("click", "window"),
     "choose_a_candidate": ("candidates", "Prompts"),
