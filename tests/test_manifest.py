@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from npe2 import PluginManifest
 from npe2.manifest.utils import import_python_name
+from windows import choose_in_menu
 
 from napari_sam2._reader import get_reader
 from napari_sam2._widget import AnnotateWidget
@@ -41,6 +42,17 @@ def test_opened_from_the_menu_the_dock_works_on_the_layers_of_the_viewer(
     assert widget.panels.image.image() is image
     # napari gives the widget a proxy, through which the active layer would not be itself.
     assert tool.isChecked()
+
+
+def test_menu_shows_and_hides_the_dock_that_a_script_has_opened(make_napari_viewer, qtbot):
+    viewer = make_napari_viewer(show=True)
+    dock, _ = viewer.window.add_plugin_dock_widget("napari-sam2", "SAM 2")
+    qtbot.waitUntil(dock.isVisible)
+
+    choose_in_menu(viewer, "Plugins", "napari-sam2", "SAM 2 (napari-sam2)")
+
+    assert len(viewer.window._qt_window.findChildren(AnnotateWidget)) == 1
+    assert dock.isHidden()
 
 
 @pytest.mark.parametrize("menu", ["segment", "track", "annotate"])

@@ -8,11 +8,21 @@ import numpy as np
 from scipy import ndimage
 from skimage import data
 
-from napari_sam2.demo import make_time_lapse
+from napari_sam2.demo import TimeLapse, make_time_lapse
 from napari_sam2.training.synthetic import Modality, SceneOptions
 
-N_FRAMES = 20
-SIZE = (256, 256)  #: (H, W), pixels
+#: The time-lapses, and the seeds that they grow from.
+NUCLEI = SceneOptions(
+    size=(344, 280),
+    n_frames=16,
+    modality=Modality.FLUORESCENCE,
+    diameters=(30.0, 56.0),
+    coverage=0.22,
+)
+CELLS = SceneOptions(
+    size=(256, 256), n_frames=20, modality=Modality.DIC, diameters=(28.0, 64.0), coverage=0.15
+)
+NUCLEI_SEED, CELLS_SEED = 11, 4
 Layers = list[tuple[np.ndarray, dict[str, Any], str]]
 
 #: Of the z-stack: planes are farther apart than pixels, as they are under a microscope.
@@ -22,13 +32,13 @@ BLUR, PHOTONS = (1.2, 1.5, 1.5), 60.0
 
 
 def nuclei() -> Layers:
-    """Generate fluorescent nuclei that drift; one comes in from the side."""
-    return _time_lapse("nuclei (generated)", Modality.FLUORESCENCE, seed=126)
+    """Generate fluorescent nuclei that drift and change."""
+    return _layers("nuclei (generated)", make_time_lapse(NUCLEI, NUCLEI_SEED))
 
 
 def cells() -> Layers:
     """Generate a layer of cells in differential interference contrast."""
-    return _time_lapse("cells (generated)", Modality.DIC, seed=4)
+    return _layers("cells (generated)", make_time_lapse(CELLS, CELLS_SEED))
 
 
 def nuclei_3d() -> Layers:
@@ -72,14 +82,11 @@ def tissue() -> Layers:
     return [(data.immunohistochemistry(), {"name": "tissue", "rgb": True}, "image")]
 
 
-def _time_lapse(name: str, modality: Modality, seed: int) -> Layers:
-    options = SceneOptions(
-        size=SIZE, n_frames=N_FRAMES, modality=modality, diameters=(28.0, 64.0), coverage=0.15
-    )
-    return [
-        (
-            make_time_lapse(options, seed).images,
-            {"name": name, "axis_labels": ("t", "y", "x")},
-            "image",
-        )
-    ]
+def _layers(name: str, lapse: TimeLapse) -> Layers:
+    low, high = np.percentile(lapse.images, (1, 99.7))
+    options = {
+        "name": name,
+        "axis_labels": ("t", "y", "x"),
+        "contrast_limits": (float(low), float(high)),
+    }
+    return [(lapse.images, options, "image")]

@@ -138,7 +138,9 @@ class AnnotateWidget(Dock):
         layout = QVBoxLayout(self)
         layout.setContentsMargins(4, 4, 4, 4)
         layout.addWidget(panels.unsaved)
-        layout.addWidget(VerticalScroll(self.sections), 1)
+        scroll = VerticalScroll(self.sections)
+        self.sections.unfolded.connect(scroll.bring_into_sight)
+        layout.addWidget(scroll, 1)
         layout.addWidget(panels.undo)
         layout.addWidget(panels.status)
         for kind in (QComboBox, QAbstractSpinBox):

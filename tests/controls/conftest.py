@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import threading
 
-import numpy as np
 import pytest
+from hand import Hand
 from napari.components import ViewerModel
-from napari.layers import Points, Shapes
-from qtpy.QtCore import QPoint, Qt, QThreadPool
+from qtpy.QtCore import QThreadPool
 
 from napari_sam2._widget import AnnotateWidget
 from napari_sam2.predictors.tracker import Tracker
@@ -134,81 +133,6 @@ def prompted(monkeypatch) -> list[tuple[int, int]]:
     return asked
 
 
-class Hand:
-    """What a hand does, and what an eye sees."""
-
-    def __init__(self, qtbot) -> None:
-        self._qtbot = qtbot
-
-    @staticmethod
-    def rectangle(row0, column0, row1, column1, frame=0):
-        return [
-            [frame, r, c]
-            for r, c in ((row0, column0), (row0, column1), (row1, column1), (row1, column0))
-        ]
-
-    @staticmethod
-    def take_up(dock, tool, kind):
-        """Choose a tool as one does, and give the layer it draws on."""
-        button = dock.panels.prompts.tools[tool]
-        if not button.isChecked():
-            button.click()
-        return next(layer for layer in dock.annotator.layers.layers() if isinstance(layer, kind))
-
-    def add_points(self, dock, *points):
-        """Add points in pixels of the image: (frame, row, column)."""
-        layer = self.take_up(dock, "point", Points)
-        for point in points:
-            layer.add(point)
-        return layer
-
-    def add_boxes(self, dock, *boxes):
-        layer = self.take_up(dock, "box", Shapes)
-        for box in boxes:
-            layer.add_rectangles(box)
-        return layer
-
-    @staticmethod
-    def previewed(viewer) -> set[int]:
-        return (
-            set(np.unique(viewer.layers[PREVIEW].data)) - {0} if PREVIEW in viewer.layers else set()
-        )
-
-    @staticmethod
-    def frames_with_labels(viewer) -> list[int]:
-        return np.flatnonzero(viewer.layers[LABELS].data.any(axis=(1, 2))).tolist()
-
-    def wait_until_idle(self, dock):
-        self._qtbot.waitUntil(dock.panels.track.propagate_button.isEnabled, timeout=WAIT)
-
-    @staticmethod
-    def _position(viewer, world):
-        """Where a place of the world is on the canvas."""
-        canvas = viewer.window._qt_viewer.canvas
-        transform = canvas.view.scene.transform
-        x, y, *_ = transform.map([world[-1], world[-2], 0, 1])
-        return QPoint(round(float(x)), round(float(y)))
-
-    def click(self, viewer, world):
-        native = viewer.window._qt_viewer.canvas.native
-        position = self._position(viewer, world)
-        self._qtbot.mouseMove(native, position)
-        self._qtbot.mouseClick(native, Qt.MouseButton.LeftButton, pos=position)
-
-    def drag(self, viewer, start, end, pause=20):
-        native = viewer.window._qt_viewer.canvas.native
-        a, b = self._position(viewer, start), self._position(viewer, end)
-        self._qtbot.mouseMove(native, a)
-        self._qtbot.mousePress(native, Qt.MouseButton.LeftButton, pos=a)
-        for share in (0.3, 0.6, 1.0):
-            self._qtbot.mouseMove(native, a + (b - a) * share)
-            self._qtbot.wait(pause)
-        self._qtbot.mouseRelease(native, Qt.MouseButton.LeftButton, pos=b)
-
-    def press(self, viewer, key, modifier=Qt.KeyboardModifier.NoModifier):
-        self._qtbot.keyClick(viewer.window._qt_viewer.canvas.native, key, modifier)
-
-
 @pytest.fixture
 def hand(qtbot) -> Hand:
-    return Hand(qtbot)
+    return Hand()

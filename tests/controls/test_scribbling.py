@@ -64,7 +64,7 @@ def test_polygon_is_drawn_click_by_click_and_taken_as_the_mask(window, docked, q
         hand.click(window, corner)
         qtbot.wait(600)  # or two would be a double click
     assert hand.previewed(window) == set()  # not before it is closed
-    place = hand._position(window, (15, 12))
+    place = hand.position(window, (15, 12))
     qtbot.mouseDClick(native, Qt.MouseButton.LeftButton, pos=place)
 
     qtbot.waitUntil(lambda: hand.previewed(window) == {1}, timeout=WAIT)

@@ -68,3 +68,18 @@ def test_all_sections_are_reached_by_scrolling_while_the_status_stays(docked, wi
         assert 0 <= top <= scroll.viewport().height() - header.height()
         bottom = docked.panels.status.mapTo(docked, QPoint(0, docked.panels.status.height())).y()
         assert bottom <= docked.height()
+
+
+@pytest.mark.parametrize("title", ["Model", "Save"])
+def test_section_that_is_unfolded_is_scrolled_into_sight(window, docked, qtbot, title):
+    window.window._qt_window.resize(900, 420)
+    header = docked.sections[title].header
+    (area,) = docked.findChildren(QScrollArea)
+    area.ensureWidgetVisible(header, 0, 0)
+    qtbot.wait(50)
+
+    qtbot.mouseClick(header, Qt.MouseButton.LeftButton)
+
+    whole = docked.sections[title].content
+    qtbot.waitUntil(lambda: whole.visibleRegion().boundingRect() == whole.rect())
+    assert not header.visibleRegion().isEmpty()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from qtpy.QtCore import QEvent, QObject, QSize, Qt
+from qtpy.QtCore import QEvent, QObject, QPoint, QSize, Qt, QTimer
 from qtpy.QtWidgets import QFormLayout, QFrame, QLabel, QScrollArea, QSizePolicy, QStyle, QWidget
 
 if TYPE_CHECKING:
@@ -42,6 +42,15 @@ class VerticalScroll(QScrollArea):
         self.setHorizontalScrollBarPolicy(Qt.ScrollBarPolicy.ScrollBarAlwaysOff)
         self.setWidget(content)
         self._content = content
+        self._wanted: QWidget | None = None  #: what is to be seen once it is laid out
+        self._laid_out = QTimer(self)
+        self._laid_out.setSingleShot(True)
+        self._laid_out.timeout.connect(self._scroll)
+
+    def bring_into_sight(self, widget: QWidget) -> None:
+        """Scroll to a part of the content that has just become larger."""
+        self._wanted = widget
+        self._laid_out.start()
 
     def eventFilter(self, watched: QObject | None, event: QEvent | None) -> bool:
         """Ask for more room when the content does, as with a new theme; called by Qt."""
@@ -54,3 +63,9 @@ class VerticalScroll(QScrollArea):
         style = cast("QStyle", self.style())
         bar = style.pixelMetric(QStyle.PixelMetric.PM_ScrollBarExtent)
         return QSize(self._content.minimumSizeHint().width() + bar, 120)
+
+    def _scroll(self) -> None:
+        if self._wanted is not None:
+            self.ensureWidgetVisible(self._wanted, 0, 0)
+            # Its head, if there is no room for all of it.
+            self.ensureVisible(0, self._wanted.mapTo(self._content, QPoint(0, 0)).y(), 0, 0)

@@ -27,6 +27,7 @@ class Section(QWidget):
     """
 
     toggled = Signal(bool)  #: whether it is unfolded now
+    unfolded = Signal(object)  #: itself, by the user
 
     def __init__(
         self,
@@ -80,6 +81,8 @@ class Section(QWidget):
     def _choose(self) -> None:
         self._is_chosen = True
         self.set_open(not self.is_open)
+        if self.is_open:
+            self.unfolded.emit(self)
 
     def _show(self, is_open: bool) -> None:
         self.content.setVisible(is_open)
@@ -89,6 +92,8 @@ class Section(QWidget):
 
 class Sections(QWidget):
     """Sections one below the other; they can be asked for by title."""
+
+    unfolded = Signal(object)  #: the section that the user has unfolded
 
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -108,6 +113,7 @@ class Sections(QWidget):
     def add(self, title: str, *parts: QWidget, is_open: bool = True) -> Section:
         """Add a section below the others."""
         section = self._sections[title] = Section(title, parts, is_open=is_open)
+        section.unfolded.connect(self.unfolded)
         if len(self._sections) > 1:
             self._column.insertWidget(self._column.count() - 1, _line())
         self._column.insertWidget(self._column.count() - 1, section)

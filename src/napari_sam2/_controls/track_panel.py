@@ -30,14 +30,15 @@ class TrackPanel(QWidget):
     def __init__(self, parent: QWidget | None = None) -> None:
         super().__init__(parent)
         self.direction = QComboBox()
+        # Both ways first: napari opens a stack in its middle, and there it is prompted.
         for text, value in (
+            ("← Both →", "both"),
             ("Forward →", "forward"),
             ("← Backward", "backward"),
-            ("← Both →", "both"),
         ):
             self.direction.addItem(text, value)
         self.direction.setToolTip(
-            "Forward from the first prompted frame, backward from the last, or both ways"
+            "Both ways from the first prompted frame, forward from it, or backward from the last"
         )
         self.objects = QComboBox()
         self.objects.addItem("All objects", False)
