@@ -18,7 +18,7 @@ from napari_sam2.session_files.stack_record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 
     from napari_sam2.prompts import Prompt
     from napari_sam2.results.labels import Changes
@@ -43,10 +43,16 @@ class SessionWriter:
         self._of: Changes | None = None  #: of which labels the next is
         self._changes: int | None = None  #: of the labels, that are in the file; None: unknown
         self._prompts: dict[Name, tuple[Prompt, ...]] = {}  #: known to be in the file
+        self._others: dict[str, tuple[Any, ...]] = {}  #: what is in the file of other places
         self._stack: dict[str, Any] | None = None
 
     def steps(
-        self, work: Workspace, about: Mapping[str, Any], *, labels: Mapping[str, Any] | None = None
+        self,
+        work: Workspace,
+        about: Mapping[str, Any],
+        *,
+        labels: Mapping[str, Any] | None = None,
+        others: Sequence[Workspace] = (),
     ) -> Generator[bool, None, None]:
         """Write what has changed; each step is a plane of labels that was looked at.
 
@@ -60,6 +66,8 @@ class SessionWriter:
             Model, settings and origin, as plain data.
         labels : mapping, optional
             Where they are kept, if they are not to be in the file.
+        others : sequence of Workspace
+            Of other places in the same data, with the same labels.
 
         Yields
         ------
@@ -68,6 +76,8 @@ class SessionWriter:
         """
         if work.labels.changes is not self._of:  # another session took the place of the last one
             self._of, self._changes, self._stack = work.labels.changes, None, None
+        if any(was != changes.count for _, changes, was, *_ in self._others.values()):
+            self._changes = None  # some labels were written by the session of another place
         stack = self._stack = self._stack or describe_stack(work.source)
         changes, since = work.labels.changes.count, self._changes
         planes: Iterable[int] = range(len(work.labels.planes))
@@ -89,17 +99,31 @@ class SessionWriter:
                         pages.add(_page(work, plane))
                 prompts = draft.put_objects(work, self._prompts)
                 draft.put_quality(work, pages)
-                draft.put(
-                    ABOUT,
-                    to_json(
-                        {**about, **describe(work), "stack": stack}
-                        | {"labels": describe_labels(work, labels)}
-                    ),
-                )
+                record = {**about, **describe(work), "stack": stack}
+                record["labels"] = describe_labels(work, labels)
+            states = {}
+            for number, other in enumerate(others, start=1):
+                with other.lock:
+                    place = f"/{number}"
+                    states[place] = _state(other)
+                    prompts |= self._put_other(draft, other, place, states[place])
+                    record.setdefault("places", []).append(describe(other))
+            draft.keep_places(states)
+            draft.put(ABOUT, to_json(record))
             if changed := draft.has_changed:
                 draft.put(SAVED, to_json(datetime.now(UTC).isoformat(timespec="seconds")))
         self._digests, self._changes, self._prompts = draft.digests, upto, prompts
+        self._others = states
         yield changed
+
+    def _put_other(
+        self, draft: _Draft, other: Workspace, place: str, state: tuple[Any, ...]
+    ) -> dict[Name, tuple[Prompt, ...]]:
+        """Put what is known at another place, unless it is there already."""
+        if self._others.get(place) == state:
+            return {n: p for n, p in self._prompts.items() if n[0] == f"prompts{place}"}
+        draft.put_quality(other, None, place)
+        return draft.put_objects(other, self._prompts, place)
 
 
 class _Draft:
@@ -135,30 +159,44 @@ class _Draft:
         else:
             self.drop(name)
 
+    def keep_places(self, places: Collection[str]) -> None:
+        """Drop what is said of all other places but the first."""
+        gone = [n for n in self.digests if "/" in n[0] and f"/{n[0].split('/')[1]}" not in places]
+        for name in gone:
+            self.drop(name)
+
     def put_objects(
-        self, work: Workspace, known: Mapping[Name, tuple[Prompt, ...]]
+        self, work: Workspace, known: Mapping[Name, tuple[Prompt, ...]], place: str = ""
     ) -> dict[Name, tuple[Prompt, ...]]:
         """Put objects and prompts; those that are the very same as the known ones are there."""
         prompts: dict[Name, tuple[Prompt, ...]] = {}
         for object_id, one in work.objects.items():
             followed = work.tracker.followed_frames(object_id)
-            self.put(("object", str(object_id)), encode_object(one, followed))
-            prompts |= {("prompts", f"{object_id}/{f}"): on for f, on in one.prompts.items()}
+            self.put((f"object{place}", str(object_id)), encode_object(one, followed))
+            on_frames = one.prompts.items()
+            prompts |= {(f"prompts{place}", f"{object_id}/{f}"): on for f, on in on_frames}
         for name, on_frame in prompts.items():
             if known.get(name) is not on_frame:
                 self.put(name, encode_prompts(on_frame))
-        self.keep_only("object", {str(i) for i in work.objects})
-        self.keep_only("prompts", {key for _, key in prompts})
+        self.keep_only(f"object{place}", {str(i) for i in work.objects})
+        self.keep_only(f"prompts{place}", {key for _, key in prompts})
         return prompts
 
-    def put_quality(self, work: Workspace, pages: set[int] | None) -> None:
+    def put_quality(self, work: Workspace, pages: set[int] | None, place: str = "") -> None:
         """Put pages of the quality table: some, or all."""
         keys = set()
         for object_id, number, page in work.quality.pages():
             keys.add(f"{object_id}/{number}")
             if pages is None or number in pages:
-                self.put(("quality", f"{object_id}/{number}"), little_endian(page).tobytes())
-        self.keep_only("quality", keys)
+                name = f"quality{place}", f"{object_id}/{number}"
+                self.put(name, little_endian(page).tobytes())
+        self.keep_only(f"quality{place}", keys)
+
+
+def _state(work: Workspace) -> tuple[Any, ...]:
+    """Give what differs as soon as anything was changed; objects are never changed themselves."""
+    changes = work.labels.changes
+    return work, changes, changes.count, work.history.rewinds, tuple(work.objects.items())
 
 
 def _page(work: Workspace, plane: int) -> int:
