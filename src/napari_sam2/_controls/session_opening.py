@@ -30,6 +30,7 @@ class Opened:
     """A session that was opened."""
 
     session: Session
+    others: tuple[Session, ...]  #: at other places in the same data
     layer: Image | None  #: that shows its data; None if there is none yet
     name: str  #: of the image
     remark: str = ""  #: for the user
@@ -67,7 +68,8 @@ def open_steps(
         except ValueError as error:  # its weights are not here: the work is, all the same
             session = begin(chosen)
             remark = f"Opened with {session.model.config.name}, not {model['shown']}: {error}"
-        yield Opened(session, layer, saved.origin.name, remark)
+        others = tuple(session.restore_others(saved))
+        yield Opened(session, others, layer, saved.origin.name, remark)
 
 
 def _begin(saved: SavedSession, path: Path, data: Any, shown: Any, model: str | SAM2) -> Session:
