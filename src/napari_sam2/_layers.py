@@ -47,7 +47,7 @@ class Stack:
     view: View
     channel_axis: int | None = None  #: of the layer
 
-    @property
+    @cached_property
     def layer_shape(self) -> tuple[int, ...]:
         """Shape of the layer's data, without colour."""
         return tuple(int(n) for n in self.whole.shape[: self.image.ndim])
@@ -84,7 +84,7 @@ class Stack:
         """How many frames there are."""
         return 1 if self.axis is None else int(self.layer_shape[self.axis])
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int]:
         """(H, W) of a frame, in pixels."""
         rows, columns = self.seen

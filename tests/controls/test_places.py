@@ -234,6 +234,27 @@ def test_objects_are_merged_on_every_plane(planes, tzyx, qtbot, hand):
     assert sorted(first.objects) == [1, 2]
 
 
+def test_places_left_long_ago_take_no_room_and_go_on_as_before(planes, tzyx, qtbot, hand):
+    follow(planes, hand, qtbot, [0, 0, 30, 40], lock=False)
+    first = session(planes)
+    tracker = first._work.tracker
+    go(tzyx, 0, 1)
+    follow(planes, hand, qtbot, [0, 1, 34, 40], lock=False)
+    assert first._work.tracker is tracker
+    go(tzyx, 0, 2)
+    follow(planes, hand, qtbot, [0, 2, 34, 40], lock=False)
+    assert first._work.tracker is not tracker
+
+    labels = tzyx.layers[LABELS].data
+    before = labels.copy()
+    go(tzyx, 0, 0)
+    planes.annotator.propagate()
+    hand.wait_until_idle(planes)
+
+    assert session(planes) is first
+    np.testing.assert_array_equal(labels, before)
+
+
 def test_another_model_goes_on_with_what_is_known_at_each_place(
     planes, tzyx, tiny_config, qtbot, hand
 ):
