@@ -9,10 +9,12 @@ from qtpy.QtCore import Qt, QThreadPool
 
 from napari_sam2._widget import AnnotateWidget
 from napari_sam2.autosave import Autosave, find_unsaved
+from napari_sam2.predictors.frames import View
 from napari_sam2.session import Session
 
 WAIT = 10_000  #: ms, for what a worker does
 POINTS, LABELS = "SAM 2 points", "SAM 2 labels"
+AT_0 = View(held={1: 0})
 
 
 @pytest.fixture
@@ -380,3 +382,29 @@ def test_keys_undo_on_the_plane_where_it_was_done(window, docked, volumes, qtbot
 
     assert window.dims.current_step[1] == 0
     assert not window.layers[LABELS].data.any()
+
+
+def test_masks_that_were_given_at_one_place_outlive_those_at_another(planes, tzyx, blobs, qtbot):
+    given = planes.annotator.layers.given
+    session_of_masks = Session(tzyx.layers["volumes"].data, planes.panels.model.model(), view=AT_0)
+    elsewhere = session_of_masks.at({1: 1})
+    session_of_masks.add_labels(0, blobs[1][0])
+    elsewhere.add_mask(elsewhere.add_object(), 0, blobs[1][1] == 1)
+    planes.annotator.adopt(session_of_masks, others=[elsewhere])
+    stack = planes.panels.image.stack()
+    go(tzyx, 0, 1)
+    settle(planes, qtbot)
+    planes.annotator.segment()
+    settle(planes, qtbot)
+    go(tzyx, 0, 0)
+    planes.annotator.segment()
+    settle(planes, qtbot)
+
+    assert sorted(given.of(stack)) == [1, 2]
+    other = planes.annotator._bench._made.find(stack.elsewhere(0, {1: 1})).session
+    known = *(session(planes).objects[i] for i in (1, 2)), other.objects[3]
+    assert all(one.prompts for one in known)
+    planes.panels.objects.remove([3])
+    settle(planes, qtbot)
+    assert sorted(given.of(stack)) == [1, 2]
+    assert not given.of(stack.elsewhere(0, {1: 1}))

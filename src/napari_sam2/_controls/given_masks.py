@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     #: By object, then by frame.
     Masks = Mapping[int, Mapping[int, MaskPrompt]]
-    #: And how the image was played there, at each place. Never changed: another one takes its place.
+    #: And how the image was played, at each place. Never changed: another one takes its place.
     Held = tuple[tuple[Stack, Masks], ...]
 
 NAME = "SAM 2 masks"

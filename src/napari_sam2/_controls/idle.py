@@ -104,4 +104,3 @@ class Idle(QObject):
         if self._layers.tool != "point":
             return None
         return pixel_at(stack, self._viewer.cursor.position)
-
