@@ -34,7 +34,7 @@ def test_public_methods_are_named(owner):
     kind = getattr(napari_sam2, owner)
     # Those that are for other rooms of the package, or the same in every class.
     others = {"from_pretrained", "embed", "decode", "enlarge", "device", "image_size"}
-    others |= {"watch_steps", "apart_from_history"}
+    others |= {"watch_steps", "apart_from_history", "knows"}
     kinds = [one for one in kind.__mro__ if one.__module__.startswith("napari_sam2")]
     own = {name for one in kinds for name in vars(one) if not name.startswith("_")} - others
 

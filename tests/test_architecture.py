@@ -43,9 +43,10 @@ ALLOWED = {
     | {"session", "session_files", "training", "vos"},
     "_label_layers": {"napari"},
     "_layers": {"_label_layers", "napari", "predictors", "prompts", "session"},
+    "_locating": {"_layers", "napari"},
     "_painted": {"_layers", "napari", "prompts", "results"},
     "_reader": {"_label_layers", "_layers", "results", "session_files"},
-    "_reading": {"_layers", "napari", "prompts"},
+    "_reading": {"_layers", "_locating", "napari", "prompts"},
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE

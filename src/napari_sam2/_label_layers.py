@@ -36,6 +36,13 @@ def lay(labels: Any, axis: int | None) -> Any:
     return Thickened(labels, axis)
 
 
+def unlay(data: Any, axis: int | None) -> Any:
+    """Take off the axis of length 1 that `lay` gave labels, or another layer has; a view."""
+    if axis is None or len(data.shape) <= axis or data.shape[axis] != 1:
+        return data
+    return data.labels if isinstance(data, Thickened) else data[(slice(None),) * axis + (0,)]
+
+
 def shows(layer: Labels, labels: Any) -> bool:
     """Whether a layer shows these labels, as `lay` gives them."""
     return is_laid(layer.data, labels)

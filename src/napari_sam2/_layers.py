@@ -15,10 +15,10 @@ from napari_sam2.predictors.channels import SideBySide
 from napari_sam2.predictors.frames import View
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
+    from collections.abc import Mapping, Sequence
 
     from napari.components import Dims
-    from napari.layers import Image, Layer
+    from napari.layers import Image
 
     from napari_sam2.prompts import FrameMasks
 
@@ -42,19 +42,25 @@ class Stack:
     """
 
     image: Image
-    data: Any  #: what the model sees; of a pyramid, the full resolution
+    whole: Any  #: the layer's data when it was read; of a pyramid, the full resolution
+    data: Any  #: what the model sees of it, or of other layers beside it
     view: View
     channel_axis: int | None = None  #: of the layer
 
-    @property
+    @cached_property
     def layer_shape(self) -> tuple[int, ...]:
         """Shape of the layer's data, without colour."""
-        return tuple(int(n) for n in _full(self.image).shape[: self.image.ndim])
+        return tuple(int(n) for n in self.whole.shape[: self.image.ndim])
 
     @property
     def label_shape(self) -> tuple[int, ...]:
         """Shape of labels for all of it: without colour and channels."""
         return tuple(n for i, n in enumerate(self.layer_shape) if i != self.channel_axis)
+
+    @property
+    def laid_shape(self) -> tuple[int, ...]:
+        """Shape of labels with an axis of length 1 for channels, if any; see `lay`."""
+        return tuple(1 if i == self.channel_axis else n for i, n in enumerate(self.layer_shape))
 
     @property
     def axis(self) -> int | None:
@@ -78,7 +84,7 @@ class Stack:
         """How many frames there are."""
         return 1 if self.axis is None else int(self.layer_shape[self.axis])
 
-    @property
+    @cached_property
     def shape(self) -> tuple[int, int]:
         """(H, W) of a frame, in pixels."""
         rows, columns = self.seen
@@ -91,15 +97,29 @@ class Stack:
             self.held.get(axis, at.get(axis, slice(None))) for axis in range(self.image.ndim)
         )
 
+    def same_layer(self, other: Stack) -> bool:
+        """Whether it is the same data of the same layer, played in whatever way."""
+        return (
+            self.image is other.image
+            and self.whole is other.whole
+            and self.channel_axis == other.channel_axis
+        )
+
+    def same_position(self, other: Stack) -> bool:
+        """Whether frames are the same part of the layer, whatever the model sees there."""
+        return self.same_layer(other) and (self.axis, self.held) == (other.axis, other.held)
+
     def same_place(self, other: Stack | None) -> bool:
         """Whether pixels of frames are the same pixels in the other."""
         return (
             other is not None
-            and self.image is other.image
+            and self.same_position(other)
             and (self.data is other.data or _are_same(self.data, other.data))
-            and (self.axis, self.held) == (other.axis, other.held)
-            and self.channel_axis == other.channel_axis
         )
+
+    def elsewhere(self, axis: int, held: Mapping[int, int]) -> Stack:
+        """Give the same seen in the same way at another place, as the view counts axes."""
+        return replace(self, view=replace(self.view, axis=axis, held=held))
 
     def same_pixels(self, other: Stack | None) -> bool:
         """Whether the model would see the same."""
@@ -110,6 +130,11 @@ class Stack:
         if self.axis is None:
             return 0
         return _position(self.image, dims)[self.axis]
+
+    def is_held(self, dims: Dims) -> bool:
+        """Whether the viewer is where the axes that are held are."""
+        at = _position(self.image, dims)
+        return all(at[axis] == position for axis, position in self.held.items())
 
     def is_shown(self, dims: Dims, frame: int) -> bool:
         """Whether the viewer shows the frame, or part of it."""
@@ -154,7 +179,7 @@ def read_stack(image: Image, dims: Dims, axis: int = 0, channels: Channels | Non
         gamma=_gamma(image),
         inverted=not image.rgb and _shows_low_bright(image),
     )
-    data = _full(image)
+    whole = data = _full(image)
     if left_out is not None:
         view = replace(view, channel_axis=left_out, channels=channels.positions)
     elif len(channels.layers) > 1:
@@ -169,7 +194,7 @@ def read_stack(image: Image, dims: Dims, axis: int = 0, channels: Channels | Non
             gamma=gammas[0] if len(set(gammas)) == 1 else gammas,
             inverted=False,
         )
-    return Stack(image, data, view, left_out)
+    return Stack(image, whole, data, view, left_out)
 
 
 def _full(image: Image) -> Any:
@@ -216,6 +241,24 @@ def alignment(image: Image) -> dict[str, Any]:
         "affine": image.affine.affine_matrix,
         "units": image.units,
         "axis_labels": image.axis_labels,
+    }
+
+
+def flat_alignment(stack: Stack) -> dict[str, Any]:
+    """Do as `alignment`, for what has no axis of channels where the image has one."""
+    given, left_out, ndim = alignment(stack.image), stack.channel_axis, stack.image.ndim
+    if left_out is None:
+        return given
+    kept = [axis for axis in range(ndim) if axis != left_out]
+    place = _place(stack).set_slice(kept)
+    return {
+        "scale": place.scale,
+        "translate": place.translate,
+        "rotate": place.rotate,
+        "shear": place.shear,
+        "affine": np.asarray(given["affine"])[np.ix_([*kept, ndim], [*kept, ndim])],
+        "units": tuple(given["units"][axis] for axis in kept),
+        "axis_labels": tuple(given["axis_labels"][axis] for axis in kept),
     }
 
 
@@ -308,23 +351,6 @@ def _place(stack: Stack) -> Affine:
     )
 
 
-def locate(
-    stack: Stack, dims: Dims, layer: Layer, positions: np.ndarray
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Express positions in a layer's data as frames, pixels (N, 2), and whether on held planes."""
-    image = stack.image
-    world = np.tile(np.asarray(dims.point, dtype=float), (len(positions), 1))
-    matrix, offset = _linear(layer.data_to_world, layer.ndim)
-    # A layer of fewer axes lies in the last ones; on the others it is where the viewer is.
-    world[:, dims.ndim - layer.ndim :] = np.asarray(positions) @ matrix.T + offset
-    matrix, offset = _linear(image.world_to_data, image.ndim)
-    inside = world[:, dims.ndim - image.ndim :] @ matrix.T + offset
-    whole = _whole(inside)
-    frames = np.zeros(len(whole), dtype=int) if stack.axis is None else whole[:, stack.axis]
-    here = np.all([whole[:, i] == at for i, at in stack.held.items()], axis=0)
-    return frames, inside[:, stack.seen], np.broadcast_to(here, len(whole))
-
-
 def pixel_at(stack: Stack, world: Sequence[float]) -> tuple[float, float] | None:
     """Give (row, column) on a frame of a place in the viewer's world; None beside the image."""
     image = stack.image
@@ -335,21 +361,12 @@ def pixel_at(stack: Stack, world: Sequence[float]) -> tuple[float, float] | None
     return (row, column) if is_inside else None
 
 
-def _linear(
-    convert: Callable[[np.ndarray], Iterable[float]], ndim: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """Give the matrix and offset of a layer's conversion, so that points need no loop."""
-    offset = np.array(tuple(convert(np.zeros(ndim))), dtype=float)
-    columns = [np.array(tuple(convert(unit)), dtype=float) - offset for unit in np.eye(ndim)]
-    return np.stack(columns, axis=1), offset
-
-
 def _position(image: Image, dims: Dims) -> list[int]:
     """Give the pixel that the viewer is at, on every axis."""
-    inside = _whole(np.asarray(image.world_to_data(dims.point)))
+    inside = nearest_pixels(np.asarray(image.world_to_data(dims.point)))
     return [int(i) for i in np.clip(inside, 0, np.array(_full(image).shape[: image.ndim]) - 1)]
 
 
-def _whole(positions: np.ndarray) -> np.ndarray:
+def nearest_pixels(positions: np.ndarray) -> np.ndarray:
     """Round to the pixel that a position lies in; centres are at integers."""
     return np.floor(positions + 0.5).astype(int)

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 from napari.layers import Points, Shapes
 from skimage.draw import polygon
 
-from napari_sam2._layers import PREVIEW_DTYPE, locate
+from napari_sam2._layers import PREVIEW_DTYPE
+from napari_sam2._locating import Locator
 from napari_sam2.prompts import (
     OFFERED,
     BoxPrompt,
@@ -99,10 +101,10 @@ def prompts_of(
     stack: Stack, dims: Dims, layer: Points | Shapes, object_id: int, frame: int | None = None
 ) -> list[int]:
     """Find the points or shapes of an object, or of no one by name, on one frame or on all."""
-    owners = _owners(layer, object_id)
+    owners, locate = _owners(layer, object_id), Locator(stack, dims, layer)
     found = []
     for index, vertices in enumerate(_vertices(layer)):
-        frames, _, here = locate(stack, dims, layer, vertices)
+        frames, _, here = locate(vertices)
         if owners[index] == object_id and (frame is None or (here.all() and frame in frames)):
             found.append(index)
     return found
@@ -111,8 +113,9 @@ def prompts_of(
 def extra_boxes(stack: Stack, dims: Dims, shapes: Shapes, default: int) -> list[int]:
     """Find the boxes whose object has an earlier box on the same frame."""
     owners, taken, extra = _owners(shapes, default), set(), []
+    locate = Locator(stack, dims, shapes)
     for index, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
-        frames, pixels, here = locate(stack, dims, shapes, vertices)
+        frames, pixels, here = locate(vertices)
         if kind in BOXES and here.all() and not _is_thin(pixels):
             where = (owners[index], int(frames[0]))
             if where in taken:
@@ -141,7 +144,7 @@ def _read_points(
 ) -> Iterator[tuple[int, Prompt]]:
     owners, signs = _owners(points, object_id), column(points, POSITIVE, True)
     chosen = column(points, CANDIDATE, NO_CANDIDATE)
-    frames, pixels, here = locate(stack, dims, points, points.data)
+    frames, pixels, here = Locator(stack, dims, points)(points.data)
     for index in np.flatnonzero(here):
         row, col = pixels[index].tolist()
         candidate = chosen[index] if 0 <= chosen[index] < OFFERED else None
@@ -160,8 +163,9 @@ def _read_shapes(
     owners, signs = _owners(shapes, object_id), column(shapes, POSITIVE, True)
     filled: dict[tuple[int, int], list[Filled]] = defaultdict(list)
     ignored: dict[str, int] = defaultdict(int)
+    locate, fill = Locator(stack, dims, shapes), _Filling(shapes)
     for index, (vertices, kind) in enumerate(zip(shapes.data, shapes.shape_type, strict=True)):
-        frames, pixels, here = locate(stack, dims, shapes, vertices)
+        frames, pixels, here = locate(vertices)
         if not here.all():
             continue
         frame, sign = int(frames[0]), signs[index]
@@ -174,8 +178,8 @@ def _read_shapes(
             corners = (*pixels.min(axis=0).tolist(), *pixels.max(axis=0).tolist())
             yield owners[index], BoxPrompt(frame, *corners)
         else:
-            inside = polygon(pixels[:, 0], pixels[:, 1], stack.shape)
-            filled[owners[index], frame].append((*inside, sign))
+            filled[owners[index], frame].append((*fill(pixels, stack.shape), sign))
+    fill.keep()
     for (owner, frame), parts in filled.items():
         if below := beneath.pop((owner, frame), None):
             parts.insert(0, _filled(below))
@@ -191,6 +195,34 @@ def _read_shapes(
 def _filled(mask: MaskPrompt) -> Filled:
     rows, columns = np.nonzero(mask.part)
     return rows + mask.origin[0], columns + mask.origin[1], True
+
+
+#: Rows and columns inside outlines of a layer, by their vertices.
+_FILLED: WeakKeyDictionary[Shapes, dict[bytes, tuple[np.ndarray, np.ndarray]]] = WeakKeyDictionary()
+
+
+class _Filling:
+    """Fills outlines, those of a layer that have not moved since it was read last but once."""
+
+    def __init__(self, shapes: Shapes) -> None:
+        self._shapes, self._before = shapes, _FILLED.get(shapes, {})
+        self._now: dict[bytes, tuple[np.ndarray, np.ndarray]] = {}
+
+    def __call__(
+        self, vertices: np.ndarray, shape: tuple[int, int]
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Give rows and columns of the pixels of a frame that are inside."""
+        key = np.array(shape).tobytes() + vertices.tobytes()
+        inside = self._before.get(key)
+        if inside is None:
+            rows, columns = polygon(vertices[:, 0], vertices[:, 1], shape)
+            inside = rows.astype(np.int32), columns.astype(np.int32)  # half the room
+        self._now[key] = inside
+        return inside
+
+    def keep(self) -> None:
+        """Have those that are there now for the next time, and no others."""
+        _FILLED[self._shapes] = self._now
 
 
 def _mask_of(stack: Stack, frame: int, parts: Sequence[Filled]) -> MaskPrompt:

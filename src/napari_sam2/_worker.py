@@ -22,6 +22,10 @@ LONGEST_STEP = 60.0  #: seconds that a step of another thread is waited for
 _LOGGER = logging.getLogger(__name__)
 
 
+def ignore(outcome: Any) -> None:
+    """Take a step, or an error, that nobody has to hear of."""
+
+
 def _nothing() -> None:
     """Do nothing when a job is done."""
 

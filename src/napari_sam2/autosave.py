@@ -65,14 +65,23 @@ class Autosave:
         """Make labels that are kept beside the file, as long as it is."""
         return new_label_file(_labels_of(self.path), shape, dtype, seen)
 
-    def save(self, session: Session) -> bool:
-        """Write what has changed; say whether anything has. No one may change it meanwhile."""
+    def save(self, session: Session, others: Sequence[Session] = ()) -> bool:
+        """Write what has changed; say whether anything has. No one may change it meanwhile.
+
+        Parameters
+        ----------
+        session : Session
+        others : sequence of Session
+            At other places in the same data; see `Session.save`.
+        """
         place, changed = None, False
         with suppress(ValueError):
             place = refer_to(session.labels, self.path)
         if place is not None and Path(place["path"]) != _labels_of(self.path).absolute():
             place = None  # what the user keeps elsewhere may change, or go
-        for step in self._writer.steps(session._work, session.about(), labels=place):
+        works = [other._work for other in others]
+        steps = self._writer.steps(session._work, session.about(), labels=place, others=works)
+        for step in steps:
             changed = step
         return changed
 

@@ -124,6 +124,33 @@ class Persistent(Annotations):
             session.remark = f"Opened with {session.model.config.name}, not {shown}: {failures[0]}"
         return session
 
+    def restore_others(self, saved: SavedSession) -> list[Self]:
+        """Begin the sessions of other places that are in a file; see `load_others`."""
+        first: Any = self  # a `Session`, which can begin others
+        others = []
+        for place, view in enumerate(saved.other_views(), start=1):
+            other: Self = first.at(view.held or {}, view.axis)
+            saved.restore(other._work, labels=False, place=place)
+            other.origin = saved.origin
+            others.append(other)
+        return others
+
+    def load_others(self, path: str | PathLike[str]) -> list[Self]:
+        """Open the sessions at other places in the data that were saved with this one.
+
+        Parameters
+        ----------
+        path : str or PathLike
+            What this session was loaded from.
+
+        Returns
+        -------
+        list of Session
+            They share its model, its labels and its numbers; see `at`. Empty if it was alone.
+        """
+        with open_session(path) as saved:
+            return self.restore_others(saved)
+
     def restore(self, saved: SavedSession, *, labels: bool = True) -> None:
         """Take objects and what is known of them from a file; for a session without any.
 
@@ -137,7 +164,13 @@ class Persistent(Annotations):
         saved.restore(self._work, labels=labels)
         self.origin = saved.origin
 
-    def save(self, path: str | PathLike[str], *, labels: Keep = "copy") -> None:
+    def save(
+        self,
+        path: str | PathLike[str],
+        *,
+        labels: Keep = "copy",
+        others: Sequence[Persistent] = (),
+    ) -> None:
         """Save all of it but the stack, so that `load` can go on.
 
         Where there is a session file already, what differs is written to it; whatever
@@ -150,6 +183,9 @@ class Persistent(Annotations):
         labels : {"copy", "reference"}
             Whether the labels go into the file, or, where they are a memmap or in a zarr
             folder, only where they are.
+        others : sequence of Session
+            At other places in the same data, made with `at`: they go into the same file, and
+            `load_others` opens them again.
 
         Raises
         ------
@@ -158,15 +194,30 @@ class Persistent(Annotations):
         ValueError
             If the labels cannot be referred to.
         """
-        for _ in self.saving(path, labels=labels):
+        for _ in self.saving(path, labels=labels, others=others):
             pass
 
     def saving(
-        self, path: str | PathLike[str], *, labels: Keep = "copy"
+        self,
+        path: str | PathLike[str],
+        *,
+        labels: Keep = "copy",
+        others: Sequence[Persistent] = (),
     ) -> Generator[bool, None, None]:
         """Do as `save`, one plane of the labels a step; nothing is saved before the last."""
         place = refer_to(self.labels, Path(path)) if labels == "reference" else None
-        return save_steps(Path(path), self._work, self.about(), labels=place)
+        works = [other._work for other in others]
+        return save_steps(Path(path), self._work, self.about(), labels=place, others=works)
+
+    def name_model(self, asked: str | Path | SAM2) -> None:
+        """Say by what the model is found again, of a session that was given it loaded.
+
+        Parameters
+        ----------
+        asked : str, Path or SAM2
+            As for a new session; a model that was fine-tuned is not known by its shape.
+        """
+        self._asked = asked
 
     def about(self) -> dict[str, Any]:
         """Give model, settings and origin of the data, as they are saved."""

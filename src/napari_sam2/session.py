@@ -275,6 +275,9 @@ class Session(SingleFrames, Persistent):
             self.source.data, self.model, view=view, settings=settings, labels=self.labels
         )
         other._work.numbers = self._work.numbers
+        # What is saved names the weights, and not the model that was made of them.
+        other._asked = self._asked
+        other.settings = replace(settings, checkpoint=self.settings.checkpoint)
         return other
 
     def release(self) -> None:

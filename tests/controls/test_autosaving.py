@@ -19,6 +19,8 @@ from napari_sam2._controls.object_model import Column
 from napari_sam2._widget import AnnotateWidget
 from napari_sam2.autosave import Autosave, autosave_folder, find_unsaved
 from napari_sam2.session import Session
+from napari_sam2.session_files.session_file import open_session
+from napari_sam2.training.own_models import write_model
 
 WAIT = 10_000  #: ms, for what a worker does
 LABELS = "SAM 2 labels"
@@ -141,6 +143,48 @@ def test_what_is_painted_by_hand_is_saved(dock, hand, qtbot, viewer, tiny_model)
 
     loaded = Session.load(find_unsaved()[0].path, viewer.layers["blobs"].data, tiny_model)
     assert loaded.labels[6, 80, 20] == 9
+    np.testing.assert_array_equal(loaded.labels, layer.data)
+
+
+def test_work_on_a_second_image_names_the_model_that_was_chosen(
+    viewer, blobs, qtbot, hand, tmp_path, monkeypatch, tiny_config, tiny_model
+):
+    monkeypatch.setenv("NAPARI_SAM2_MODELS", str(tmp_path))
+    for name in ("first", "second"):  # of one shape, as models that were fine-tuned are
+        write_model(name, tiny_config, tiny_model.state_dict(), {})
+    dock = AnnotateWidget(viewer)
+    qtbot.addWidget(dock, before_close_func=lambda dock: dock.annotator.shut())
+    dock.panels.model.choose("second")
+    work_on(dock, hand, qtbot)
+    dock.panels.image.images.pick(viewer.add_image(blobs[0][:, ::-1], name="other"))
+    dock.annotator.propagate()
+    hand.wait_until_idle(dock)
+    shut(dock)
+
+    named = []
+    for one in find_unsaved():
+        with open_session(one.path) as saved:
+            named.append(saved.about["model"]["name"])
+    assert named == ["second", "second"]
+
+
+def test_strokes_that_are_undone_are_not_saved(dock, hand, qtbot, viewer, tiny_model):
+    work_on(dock, hand, qtbot)
+    qtbot.wait(300)
+    layer = viewer.layers[LABELS]
+    layer.brush_size = 9
+    for frame in (7, 2, 1):
+        viewer.dims.set_point(0, frame)
+        layer.paint((frame, 80, 15), 9)
+    dock.annotator.autosaver.save()
+    dock.annotator.autosaver.wait()
+    layer.undo()
+    layer.undo()
+    shut(dock)
+
+    (found,) = find_unsaved()
+    loaded = Session.load(found.path, viewer.layers["blobs"].data, tiny_model)
+    assert [int(layer.data[frame, 80, 15] == 9) for frame in (7, 2, 1)] == [1, 0, 0]
     np.testing.assert_array_equal(loaded.labels, layer.data)
 
 

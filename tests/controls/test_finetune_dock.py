@@ -14,7 +14,10 @@ from qtpy.QtCore import QThreadPool, QTimer
 from napari_sam2._controls.finetune_dock import FineTuneDock
 from napari_sam2._controls.finetune_form import free_name
 from napari_sam2._controls.model_picker import ModelPicker
-from napari_sam2.model.config import user_model_names
+from napari_sam2._layers import Channels
+from napari_sam2.model.checkpoint import load_model
+from napari_sam2.model.config import EMBEDDED_MODEL, load_config, user_model_names
+from napari_sam2.model.locations import find_checkpoint
 from napari_sam2.training.learner import Learner
 from napari_sam2.training.own_models import write_model
 
@@ -195,3 +198,36 @@ def test_napari_opens_the_dock_from_its_menu(models, make_napari_viewer):
 
     assert isinstance(dock, FineTuneDock)
     assert isinstance(dock.form._viewer, ViewerModel)
+
+
+def test_weights_from_a_file_are_what_a_model_begins_with(tuner, qtbot, tmp_path):
+    weights = tmp_path / "from elsewhere.safetensors"
+    weights.write_bytes(find_checkpoint(load_config(EMBEDDED_MODEL)).read_bytes())
+    tuner.form.model.use_file(weights)
+    qtbot.waitUntil(lambda: tuner.form.model.names.currentText() == weights.name, timeout=WAIT)
+
+    options = tuner.form.options()
+    assert (options.model, options.checkpoint) == (EMBEDDED_MODEL, weights)
+    assert load_model(options.model, options.checkpoint).config.name
+
+
+def test_it_learns_on_the_device_that_is_chosen(tuner):
+    tuner.form.model.devices.addItem("a GPU", "cuda:7")
+    tuner.form.model.devices.setCurrentText("a GPU")
+
+    assert tuner.form.options().device == "cuda:7"
+    assert tuner.form.model.precisions.isHidden()
+
+
+def test_labels_with_an_axis_for_channels_are_learnt_from(models, blobs, qtbot):
+    viewer = ViewerModel()
+    image = viewer.add_image(np.stack([blobs[0]] * 2, axis=1), axis_labels=("t", "c", "y", "x"))
+    viewer.add_labels(blobs[1][:, None], name="drawn")
+    dock = FineTuneDock(viewer)
+    qtbot.addWidget(dock)
+    dock.form.image.choose(image, 0, Channels(1, (0, 1)))
+
+    stacks = dock.form.source().read()
+    dock.shut()
+
+    assert len(stacks) == 1

@@ -113,10 +113,37 @@ def test_nothing_of_a_removed_image_is_kept(dock, viewer, qtbot, hand):
     hand.add_points(dock, [0, 30, 40])
     dock.annotator.propagate()
     hand.wait_until_idle(dock)
+    labels = viewer.layers[LABELS]
+    labels.brush_size = 5
+    labels.paint((2, 20, 20), 1)
+    kept = [weakref.ref(one) for one in (viewer.layers["blobs"], labels, labels.data)]
+    del labels
+
+    viewer.layers.remove("blobs")
+    viewer.layers.remove(LABELS)
+    qtbot.wait(200)
+    dock.annotator.autosaver.wait()
+    dock.annotator.autosaver.save()
+    dock.annotator.autosaver.wait()
+    gc.collect()
+
+    assert [one() for one in kept] == [None, None, None]
+
+
+def test_nothing_of_an_image_that_was_refused_is_kept(dock, viewer, qtbot, hand):
+    hand.add_points(dock, [0, 30, 40])
+    hand.add_points(dock, [0, 30, 40])
+    points = viewer.layers[POINTS]
+    points.features = {"object": [1, 1], "positive": [False, False]}
+    dock.annotator.segment()
+    text = dock.panels.status.label.text
+    qtbot.waitUntil(lambda: text().startswith("object 1:"), timeout=WAIT)
+    qtbot.waitUntil(lambda: not dock.annotator.is_busy, timeout=WAIT)
     image = weakref.ref(viewer.layers["blobs"])
 
     viewer.layers.remove("blobs")
     qtbot.wait(200)
+    dock.annotator.autosaver.wait()
     gc.collect()
 
     assert image() is None

@@ -51,8 +51,8 @@ def test_rule_that_is_chosen_first_is_that_of_the_session(dock, viewer, qtbot, h
     hand.add_points(dock, [0, 30, 40])
     qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
 
-    image = viewer.layers["blobs"]
-    assert dock.annotator._bench.overlap_of(image) is Overlap.HIGHEST
+    stack = dock.panels.image.stack()
+    assert dock.annotator._bench.overlap_of(stack) is Overlap.HIGHEST
 
 
 def test_rule_of_an_adopted_session_is_shown(dock, blobs, tiny_model):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import tifffile
@@ -15,6 +17,7 @@ from napari_sam2._reader import SESSION, get_reader
 from napari_sam2._widget import AnnotateWidget
 from napari_sam2.autosave import autosave_folder, find_unsaved
 from napari_sam2.results import label_arrays
+from napari_sam2.results.exports import overlay
 from napari_sam2.session import Session
 
 WAIT = 10_000  #: ms, for what a worker does
@@ -174,14 +177,24 @@ def test_tracks_lie_on_the_image(worked, viewer, wait):
     assert tracks.data.shape == (8, 4)
 
 
-def test_export_that_is_cancelled_leaves_nothing(worked, tmp_path, qtbot, wait, monkeypatch):
-    monkeypatch.setattr("napari_sam2.result_files.overlay", lambda image, found: qtbot.wait)
+def test_export_that_is_cancelled_leaves_nothing(worked, tmp_path, monkeypatch):
+    entered, go_on = threading.Event(), threading.Event()
+
+    def slow(image, found):
+        entered.set()
+        assert go_on.wait(20)
+        return overlay(image, found)
+
+    monkeypatch.setattr("napari_sam2.result_files.overlay", slow)
     worked.annotator.files.export_to("animation", tmp_path / "film.gif")
+    assert entered.wait(10)
     worked.panels.save.cancel_button.click()
+    go_on.set()
     assert QThreadPool.globalInstance().waitForDone(WAIT)
 
     assert list(tmp_path.iterdir()) == []
     assert worked.panels.save.save_button.isEnabled()
+    assert worked.panels.status.label.text() == "Cancelled: nothing was written."
 
 
 def dropped(viewer, path):

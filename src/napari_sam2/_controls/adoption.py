@@ -13,7 +13,7 @@ from napari_sam2._controls.tasks import Task
 from napari_sam2._layers import Channels, go_to
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from napari.components import ViewerModel
 
@@ -38,8 +38,17 @@ class Parts:
     painting: Painting
 
 
-def show_session(parts: Parts, session: Session, name: str) -> Task:
+def show_session(parts: Parts, session: Session, name: str, others: Sequence[Session] = ()) -> Task:
     """Show a session's data, objects, prompts and labels.
+
+    Parameters
+    ----------
+    parts : Parts
+    session : Session
+    name : str
+        Of the image layer, if it has to be added.
+    others : sequence of Session
+        At other places in the same data, whose objects and prompts are shown as well.
 
     Returns
     -------
@@ -69,8 +78,18 @@ def show_session(parts: Parts, session: Session, name: str) -> Task:
         )
     panels.model.use(session.model)
     panels.model.use_settings(session.settings)
-    panels.objects.show_only({i: known.name for i, known in session.objects.items()})
-    parts.layers.show_only(stack, prompts)
+    everywhere = (*others, session)
+    names = {i: known.name for one in everywhere for i, known in one.objects.items()}
+    ours = {i: known.name for i, known in session.objects.items()}
+    panels.objects.show_only({**ours, **names})
+    elsewhere = [
+        (
+            stack.elsewhere(one.source.axis or 0, one.source.held),
+            {i: known.prompts for i, known in one.objects.items()},
+        )
+        for one in others
+    ]
+    parts.layers.show_only(stack, prompts, elsewhere)
     parts.results.show_labels(stack, session.labels)
     # What the session's model saw; where the image looks otherwise, it will see that.
     seen = stack.view

@@ -25,6 +25,7 @@ from napari_sam2._controls.news import NewsReader
 from napari_sam2._controls.object_links import ObjectLinks
 from napari_sam2._controls.overlap_box import OverlapChooser
 from napari_sam2._controls.painting import Painting
+from napari_sam2._controls.place_watch import PlaceWatch
 from napari_sam2._controls.prompt_layers import PromptLayers
 from napari_sam2._controls.results import Results
 from napari_sam2._controls.reviewer import Reviewer
@@ -33,9 +34,11 @@ from napari_sam2._controls.tasks import Refused, Task
 from napari_sam2._controls.timeline import Timeline
 from napari_sam2._controls.tools import Tools
 from napari_sam2._reading import read_prompts
-from napari_sam2._worker import Call, Job, Queue
+from napari_sam2._worker import Call, Job, Queue, ignore
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from napari.components import ViewerModel
 
     from napari_sam2._controls.panels import Panels
@@ -63,7 +66,7 @@ class Annotator(QObject):
         self._viewer, self._panels = viewer, panels
         self._bench = Bench()
         self._previews, self._edits = Job(), Queue()
-        self._refused: Task | None = None  #: the last one that had something wrong
+        self._refused = -1  #: the serial number of the last task that had something wrong
         self._is_open = True
         self.keys = Keys(
             viewer,
@@ -89,6 +92,7 @@ class Annotator(QObject):
         self.merger = Merger(parts, *doing, self._read)
         self.links = ObjectLinks(viewer, panels.objects, self.layers, self.results, self)
         self.reviewer = Reviewer(viewer, panels, self._bench, self.follower, self._read, self)
+        self.place = PlaceWatch(viewer, panels, self)
         self.before = Before(viewer, panels, self._bench, self.results, self)
         self.choosing = Choosing(viewer, panels, self._bench, self.layers, self.results)
         self.looking = Looking(viewer, panels, self._bench, self)
@@ -116,10 +120,18 @@ class Annotator(QObject):
         """Whether labels are being written, and shown as they are."""
         return self.follower.is_running or self._edits.is_running
 
-    def adopt(self, session: Session, name: str = "image") -> None:
+    def adopt(self, session: Session, name: str = "image", others: Sequence[Session] = ()) -> None:
         """Go on with a session: show its data, objects, prompts and labels.
 
         Its prompts are drawn on layers of their own, whatever others hold.
+
+        Parameters
+        ----------
+        session : Session
+        name : str
+            Of the image layer, if it has to be added.
+        others : sequence of Session
+            At other places in the same data; see `Session.at`.
 
         Raises
         ------
@@ -128,7 +140,8 @@ class Annotator(QObject):
         """
         self._start_over("another session was opened")
         self.painting.set_aside()
-        self._bench.adopt(show_session(self._parts, session, name), session)
+        task = show_session(self._parts, session, name, others)
+        self._bench.sessions.adopt(task, session, others)
         self.timeline.forget()
         self.overlaps.show()
         self._panels.model.show_device(self._bench.device)
@@ -217,7 +230,8 @@ class Annotator(QObject):
         # The reviewer hears of the table, which its links still change as they go: after them.
         for part in (
             *(self.follower, self.files, self.links, self.reviewer, self.before, self.news),
-            *(self.last_moments, self.choosing, self.looking, self.idle, self._panels.model),
+            *(self.last_moments, self.place, self.choosing, self.looking, self.idle),
+            self._panels.model,
         ):
             part.shut()
         self._panels.image.disconnect_viewer()
@@ -303,7 +317,7 @@ class Annotator(QObject):
         self._edits.add(
             Call(
                 partial(self._bench.synchronise, task),
-                on_step=_ignore,
+                on_step=ignore,
                 on_error=self._panels.status.fail,
             )
         )
@@ -314,14 +328,14 @@ class Annotator(QObject):
 
     def _show_candidates(self, task: Task, step: Candidates | Refused) -> None:
         if isinstance(step, Refused):
-            self._refused = task
+            self._refused = task.serial
             self.results.forget(step.object_id)
             self._panels.status.complain(f"{task.names[step.object_id]}: {step.why}")
             return
         self._bench.mark_shown(task, step)
         self.results.preview(task.stack, step)
         self._panels.model.show_device(self._bench.device)
-        if self._refused is not task:  # what is wrong has to be read
+        if self._refused != task.serial:  # what is wrong has to be read
             self._tell_quality(task, step)
 
     def _tell_quality(self, task: Task, candidates: Candidates) -> None:
@@ -351,9 +365,9 @@ class Annotator(QObject):
 
     def _remove_objects(self, object_ids: tuple[int, ...]) -> None:
         self.results.forget(*object_ids)
-        if self._panels.image.image() is None:
+        stack = self._panels.image.shown()
+        if stack is None:
             return
-        stack = self._panels.image.stack()
         self.layers.remove_objects(stack, object_ids)
         for object_id in object_ids:
             self.painting.remove(stack, object_id)
@@ -362,11 +376,11 @@ class Annotator(QObject):
             self._edit(task.stack, partial(self._bench.synchronise, task))
 
     def _change_image(self) -> None:
-        image = self._panels.image.image()
-        self._panels.track.set_n_frames(1 if image is None else self._panels.image.stack().n_frames)
-        self.layers.given.look_at(image)
-        self._start_over("another image or axis was chosen")
-        self.timeline.forget()
+        stack = self._panels.image.shown()
+        self._panels.track.set_n_frames(1 if stack is None else stack.n_frames)
+        self.layers.given.look_at(self._panels.image.image())
+        self._start_over("the image or its axis was changed")
+        self.timeline.follow_image()
 
     def _change_model(self) -> None:
         self._start_over("another model was chosen")
@@ -385,13 +399,15 @@ class Annotator(QObject):
             steps = partial(self._bench.let_go, event.value)
             # What was found is saved, and then nothing of the image is held any more.
             save, fail = self.autosaver.save, self._panels.status.fail
-            self._edits.add(Call(steps, on_step=_ignore, on_error=fail, on_done=save))
+            self._edits.add(Call(steps, on_step=ignore, on_error=fail, on_done=save))
 
     def _connect(self) -> None:
         panels = self._panels
         self.layers.edited.connect(self._edited.start)
         self.results.changed.connect(self.reviewer.refresh)
         self.painting.edited.connect(self._edited.start)
+        for follow in (self.reviewer.refresh, self.overlaps.show):
+            self.place.moved.connect(follow)
         panels.objects.removed.connect(self._remove_objects)
         panels.objects.renamed.connect(self._edited.start)
         self.results.labels_shown.connect(self.autosaver.watch_painting)
@@ -408,7 +424,3 @@ class Annotator(QObject):
             (panels.track.accept_button, self.accept),
         ):
             button.clicked.connect(lambda checked=False, action=action: action())
-
-
-def _ignore(step: Any) -> None:
-    """Show nothing."""

@@ -61,8 +61,9 @@ class Autosaver(QObject):
         self._last: Future[None] | None = None
         self._seen, self._ended, self._took = 0, 0.0, 0.0
         self._has_failed = False
-        self._painted: dict[int, tuple[Any, np.ndarray]] = {}  #: by id of the array
-        bench.new_labels = self._new_labels
+        #: A position on each plane that was painted on, the last one last, by id of the array.
+        self._painted: dict[int, tuple[Any, list[tuple[int, ...]]]] = {}
+        bench.sessions.maker.new_labels = self._new_labels
         self._failed.connect(tell)
         self._timer = QTimer(self)
         self._timer.setInterval(EVERY_MS)
@@ -73,7 +74,7 @@ class Autosaver(QObject):
         """Go on with a file of unsaved work that was opened."""
 
         def work() -> None:
-            with self._bench.session_of(image):
+            with self._bench.sessions_of(image):
                 self._save_left()
                 if earlier := self._files.pop(image, None):
                     earlier.close()
@@ -85,17 +86,17 @@ class Autosaver(QObject):
         """Note that all of an image's session is in a file of the user's."""
 
         def work() -> None:
-            with self._bench.session_of(image) as session:
+            with self._bench.sessions_of(image) as sessions:
                 self._save_left()
-                if session is not None:
-                    self.note_saved(image, session)
+                if sessions:
+                    self.note_saved(image, sessions)
 
         self._do(work)
 
-    def note_saved(self, image: Image, session: Session) -> None:
-        """Note that a session is in a file of the user's; by whoever has it to themselves."""
+    def note_saved(self, image: Image, sessions: Sequence[Session]) -> None:
+        """Note that an image's sessions are in a file of the user's; by whoever has them alone."""
         file = self._file(image)
-        file.save(session)
+        file.save(*with_content(sessions))
         file.mark_clean()
 
     def watch_painting(self, layer: Labels) -> None:
@@ -137,7 +138,7 @@ class Autosaver(QObject):
         is_saving = self._last is not None and not self._last.done()
         if is_saving or now - self._ended < SHARE * self._took:
             return
-        has_changed = self._bench.changes != self._seen or bool(self._bench.left)
+        has_changed = self._bench.sessions.changes != self._seen or bool(self._bench.sessions.left)
         if has_changed or now - self._ended > LOOK_S:
             self._do(self._save)
 
@@ -150,7 +151,7 @@ class Autosaver(QObject):
             # believe that their work is safe.
             except Exception as error:
                 _LOGGER.debug("Saving failed", exc_info=True)
-                self._ended, self._seen = monotonic(), self._bench.changes
+                self._ended, self._seen = monotonic(), self._bench.sessions.changes
                 has_failed, self._has_failed = self._has_failed, True
                 if not has_failed:
                     with suppress(RuntimeError):  # Qt's half may be gone
@@ -159,25 +160,26 @@ class Autosaver(QObject):
         self._last = self._thread.submit(run)
 
     def _save(self) -> None:
-        for labels, places in list(self._painted.values()):
-            self._bench.note_edits(labels, places)
-        seen, took = self._bench.changes, 0.0
+        for key, (labels, planes) in list(self._painted.items()):
+            if not self._bench.sessions.note_edits(labels, np.array(planes)):
+                self._painted.pop(key, None)  # the labels of an image that is gone
+        seen, took = self._bench.sessions.changes, 0.0
         for image in self._bench.images():
-            with self._bench.session_of(image) as session:
+            with self._bench.sessions_of(image) as sessions:
                 self._save_left()
-                if session is not None and (image in self._files or _has_content(session)):
+                if sessions and (image in self._files or any(map(_has_content, sessions))):
                     began = monotonic()
-                    self._file(image).save(session)
+                    self._file(image).save(*with_content(sessions))
                     took += monotonic() - began
         self._save_left()
         self._seen, self._ended, self._took = seen, monotonic(), took
 
     def _save_left(self) -> None:
         """Save what is worked on no more, before anything else comes into its file."""
-        while self._bench.left:
-            image, session = self._bench.left.popleft()
-            if image in self._files or _has_content(session):
-                self._file(image).save(session)
+        while self._bench.sessions.left:
+            image, sessions = self._bench.sessions.left.popleft()
+            if image in self._files or any(map(_has_content, sessions)):
+                self._file(image).save(*with_content(sessions))
                 self._files.pop(image).close()
 
     def _close(self) -> None:
@@ -195,17 +197,19 @@ class Autosaver(QObject):
         rows, columns = (i - (channels is not None and i > channels) for i in stack.seen)
         if not is_large(shape, LABEL_DTYPE):
             return None
-        if earlier := self._files.pop(stack.image, None):  # of labels of another shape
+        self._save_left()  # of labels of another shape
+        if earlier := self._files.pop(stack.image, None):
             earlier.close()
         return self._file(stack.image).new_labels(shape, LABEL_DTYPE, (rows, columns))
 
     def _note_painting(self, event: Any) -> None:
         labels = event.source.data
         places = np.concatenate([_places(atom[0], labels.shape) for atom in event.value])
-        _, earlier = self._painted.get(id(labels), (None, places[:0]))
-        places = np.unique(np.concatenate([places, earlier[-PAINTED:]]), axis=0)
-        self._painted[id(labels)] = labels, places
-        self._bench.note_edits(labels, places)
+        planes = self._bench.sessions.note_edits(labels, places)
+        _, earlier = self._painted.get(id(labels), (None, []))
+        before = [plane for plane in earlier if plane not in planes]
+        if planes:
+            self._painted[id(labels)] = labels, before[-PAINTED:] + planes
 
 
 def _places(index: tuple[Any, ...], shape: tuple[int, ...]) -> np.ndarray:
@@ -215,6 +219,12 @@ def _places(index: tuple[Any, ...], shape: tuple[int, ...]) -> np.ndarray:
         # Rows and columns do not matter: no box is much larger along them than it is high.
         return np.stack(np.meshgrid(*corner, indexing="ij"), axis=-1).reshape(-1, len(shape))
     return np.stack(np.broadcast_arrays(*index), axis=-1).reshape(-1, len(shape))
+
+
+def with_content(sessions: Sequence[Session]) -> tuple[Session, list[Session]]:
+    """Give the first of an image's sessions, and those of the others in which there is anything."""
+    first, *others = sessions
+    return first, [one for one in others if _has_content(one)]
 
 
 def _has_content(session: Session) -> bool:

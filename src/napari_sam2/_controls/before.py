@@ -63,9 +63,9 @@ class Before(QObject):
         self._button.setChecked(False)
 
     def _read(self, event: Any = None) -> None:
-        if not self._button.isChecked() or self._panels.image.image() is None:
+        stack = self._panels.image.shown()
+        if not self._button.isChecked() or stack is None:
             return
-        stack = self._panels.image.stack()
         frame = stack.current_frame(self._viewer.dims)
         self._reading.start(
             Call(

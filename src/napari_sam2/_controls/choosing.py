@@ -76,17 +76,18 @@ class Choosing:
 
     def choose(self, place: int) -> None:
         """Take one of the masks that are offered, by its place among them."""
-        offered = self._offered
-        if offered is None or place >= len(offered.masks):
+        offered, stack = self._offered, self._panels.image.shown()
+        if offered is None or stack is None or place >= len(offered.masks):
             return
-        stack, object_id = self._panels.image.stack(), offered.best.object_id
+        object_id = offered.best.object_id
         self._results.preview(stack, replace(offered, chosen=place))
         self._layers.choose(stack, object_id, offered.frame, offered.numbers[place])
 
     def update(self, event: Any = None) -> None:
         """Offer what there is to choose from, if there is a choice."""
-        offered = self._find()
-        if offered is None:
+        stack = self._panels.image.shown()
+        offered = None if stack is None else self._find(stack)
+        if stack is None or offered is None:
             self._offered = None
             self._job.cancel()
             self._keys.give_back()
@@ -99,7 +100,7 @@ class Choosing:
             return
         self._job.start(
             Call(
-                partial(_draw, self._bench, self._panels.image.stack(), offered),
+                partial(_draw, self._bench, stack, offered),
                 on_step=self._show,
                 on_error=self._panels.status.fail,
             )
@@ -111,10 +112,7 @@ class Choosing:
         self._keys.give_back()
         self._viewer.dims.events.current_step.disconnect(self.update)
 
-    def _find(self) -> Candidates | None:
-        if self._panels.image.image() is None:
-            return None
-        stack = self._panels.image.stack()
+    def _find(self, stack: Stack) -> Candidates | None:
         frame = stack.current_frame(self._viewer.dims)
         found = self._results.candidates(stack, self._panels.objects.current(), frame)
         return found if found is not None and len(found.masks) > 1 else None

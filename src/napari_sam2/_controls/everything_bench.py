@@ -100,7 +100,7 @@ def settle(
     """Write the chosen objects of frames into labels, each with a number of its own for good."""
     for one in found:
         plane, chosen = one.settle(selection)
-        labels[index_of(stack, one.frame)] = plane
+        labels[stack.index(one.frame)] = plane
         yield Settled(one.frame, len(chosen), len(one.objects))
 
 
@@ -111,21 +111,7 @@ def number_anew(
     planes = {frame: one.labels(selection) for frame, one in found.items()}
     most = max(int(plane.max()) for plane in planes.values())
     dtype = np.uint16 if most <= np.iinfo(np.uint16).max else np.uint32
-    labels = np.zeros(label_shape(stack), dtype)
+    labels = np.zeros(stack.laid_shape, dtype)
     for frame, plane in planes.items():
-        labels[index_of(stack, frame)] = plane
+        labels[stack.index(frame)] = plane
     yield labels
-
-
-def label_shape(stack: Stack) -> tuple[int, ...]:
-    """Give the shape of labels of the whole image."""
-    shape = enumerate(stack.layer_shape)
-    return tuple(1 if axis == stack.channel_axis else int(n) for axis, n in shape)
-
-
-def index_of(stack: Stack, frame: int) -> tuple[int | slice, ...]:
-    """Give the index of a frame in labels of the whole image."""
-    at = {**stack.held, **({} if stack.axis is None else {stack.axis: frame})}
-    if stack.channel_axis is not None:
-        at[stack.channel_axis] = 0
-    return tuple(at.get(axis, slice(None)) for axis in range(stack.image.ndim))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_sam2._controls.everything_bench import LABEL_DTYPE, label_shape, settle
+from napari_sam2._controls.everything_bench import LABEL_DTYPE, settle
 from napari_sam2._controls.results import OPACITY
 from napari_sam2._layers import align, new_labels
 from napari_sam2._worker import Call, Job
@@ -64,7 +64,7 @@ class EverythingResults(QObject):
             self._job.cancel()
             self._waiting.clear()
             self.found, self.counts = {}, {}
-            self._array = np.zeros(label_shape(stack), LABEL_DTYPE)
+            self._array = np.zeros(stack.laid_shape, LABEL_DTYPE)
             self._layer = None
         self.stack = stack
 

@@ -200,11 +200,11 @@ class EverythingRunner(QObject):
         self._filter.show_count(*((counted.count, counted.total) if counted else (0, 0)))
 
     def _change_image(self) -> None:
-        image = self._image.image()
+        stack = self._image.shown()
         gone = self._errand is not None and self._errand.stack.image not in self._viewer.layers
         # A layer that is removed is no longer the one that is chosen.
         self.cancel("the image was removed" if gone else "another image or axis was chosen")
-        self._panel.set_n_frames(1 if image is None else self._image.stack().n_frames)
+        self._panel.set_n_frames(1 if stack is None else stack.n_frames)
 
     def _change_model(self) -> None:
         self.cancel("another model was chosen")

@@ -7,12 +7,14 @@ from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from napari.layers import Image, Labels
 from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
+from napari_sam2._controls.autosaver import with_content
 from napari_sam2._controls.session_opening import Opened, open_steps
-from napari_sam2._layers import alignment
+from napari_sam2._layers import flat_alignment, placed
 from napari_sam2._reader import SESSION
 from napari_sam2._worker import Call, Job, Queue
 from napari_sam2.autosave import discard, find_unsaved
@@ -20,7 +22,7 @@ from napari_sam2.result_files import name_axes, write_animation, write_labels, w
 from napari_sam2.session_files.session_file import SUFFIX
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     from napari.components import ViewerModel
 
@@ -32,6 +34,7 @@ if TYPE_CHECKING:
     from napari_sam2.results.tracks import Tracks
     from napari_sam2.session import Session
 
+MOST_COLUMNS = 5  #: of tracks, as napari takes them: the number of a track, and four axes
 SESSIONS = f"Sessions (*{SUFFIX})"
 #: Of what is exported to a file: how its name ends, and what is offered.
 KINDS = {
@@ -53,7 +56,7 @@ class Files(QObject):
     read : callable
         Gives the task that layers and controls ask for; None where they make no sense.
     adopt : callable
-        Goes on with a session, whose image is called so.
+        Goes on with a session, whose image is called so, and with those at other places in it.
     """
 
     def __init__(
@@ -63,7 +66,7 @@ class Files(QObject):
         bench: Bench,
         autosaver: Autosaver,
         read: Callable[[], Task | None],
-        adopt: Callable[[Session, str], None],
+        adopt: Callable[[Session, str, Sequence[Session]], None],
     ) -> None:
         super().__init__(panels.save)
         self._viewer, self._panels, self._bench = viewer, panels, bench
@@ -94,11 +97,12 @@ class Files(QObject):
             path = path.with_name(f"{path.name}{SUFFIX}")
 
         def steps() -> Generator[int, None, None]:
-            with self._bench.session_for(task) as session:
+            with self._bench.sessions_for(task) as sessions:
+                session, others = with_content(sessions)
                 total = prod(session.labels.shape) // prod(session.source.shape)
-                for _ in session.saving(path):
+                for _ in session.saving(path, others=others):
                     yield total
-                self._autosaver.note_saved(task.stack.image, session)
+                self._autosaver.note_saved(task.stack.image, sessions)
 
         self._begin(steps, partial(self._say_saved, path, "Saved"))
 
@@ -160,11 +164,11 @@ class Files(QObject):
         if task is None:
             return
 
-        image = task.stack.image
-        axes = name_axes(image.axis_labels, image.scale, image.units)
+        given = flat_alignment(task.stack)
+        axes = name_axes(given["axis_labels"], given["scale"], given["units"])
 
         def steps() -> Generator[int, None, None]:
-            with self._bench.session_for(task) as session:
+            with self._bench.sessions_for(task) as (session, *_):
                 pass
             # Without a turn: a long export does not keep previews waiting.
             if what == "labels":
@@ -183,7 +187,7 @@ class Files(QObject):
             return
 
         def steps() -> Generator[Tracks, None, None]:
-            with self._bench.session_for(task) as session:
+            with self._bench.sessions_for(task) as (session, *_):
                 yield session.tracks()
 
         self._begin(steps, on_step=partial(self._show_tracks, task))
@@ -246,7 +250,7 @@ class Files(QObject):
             self._waiting.metadata.pop(SESSION, None)
             self._waiting = None
         try:
-            self._adopt(opened.session, opened.name)
+            self._adopt(opened.session, opened.name, opened.others)
         except ValueError as error:
             self._panels.status.complain(str(error))
             return
@@ -258,20 +262,26 @@ class Files(QObject):
         else:
             self._panels.unsaved.take_out(unsaved)
             self._autosaver.resume(image, path)
-        self._panels.status.say(f"{len(opened.session.objects)} objects of {opened.name}.")
+        count = len({i for one in (opened.session, *opened.others) for i in one.objects})
+        self._panels.status.say(f"{count} objects of {opened.name}.")
         self._panels.status.note(opened.remark)
 
     def _show_tracks(self, task: Task, tracks: Tracks) -> None:
         if not len(tracks.data) or task.stack.axis is None:
             self._panels.status.complain("No tracks: follow objects through several frames first.")
             return
-        image = task.stack.image
+        data, given, channels = tracks.data, flat_alignment(task.stack), task.stack.channel_axis
+        # napari aligns the last axes of layers; what has the first of them is the time of tracks.
+        if channels:
+            data, given = np.insert(data, 1 + channels, 0, axis=1), placed(task.stack)
+        if data.shape[1] > MOST_COLUMNS:
+            self._panels.status.complain(
+                f"No tracks: napari draws them along {MOST_COLUMNS - 1} axes at most, and these "
+                f"have {data.shape[1] - 1}. Session.tracks() gives them to a script."
+            )
+            return
         self._viewer.add_tracks(
-            tracks.data,
-            graph=tracks.graph,
-            features=tracks.properties,
-            name="SAM 2 tracks",
-            **alignment(image),
+            data, graph=tracks.graph, features=tracks.properties, name="SAM 2 tracks", **given
         )
 
     def _look_for_unsaved(self) -> None:

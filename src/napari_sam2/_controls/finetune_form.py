@@ -25,6 +25,7 @@ from napari_sam2._controls.forms import Form
 from napari_sam2._controls.image_picker import ImagePicker
 from napari_sam2._controls.layer_picker import LayerPicker
 from napari_sam2._controls.model_picker import ModelPicker
+from napari_sam2._label_layers import unlay
 from napari_sam2.model.config import config_names
 from napari_sam2.training.finetune_options import FineTuneOptions
 
@@ -106,6 +107,7 @@ class FineTuneForm(QWidget):
         self.image_folder = FolderPicker("Folder of images")
         self.label_folder = FolderPicker("Folder of labels, named like the images")
         self.model = ModelPicker()
+        self.model.hide_precision()  # it learns in float32, and half where that is safe
         self.name = QLineEdit(free_name(FIRST_NAME))
         self.name.setToolTip("Of the new model, by which you will find it in the list of models")
         self.learning = _choice(
@@ -144,13 +146,24 @@ class FineTuneForm(QWidget):
         if layer is None:
             raise ValueError("There are no labels to learn from: paint some, or open them first.")
         data = layer.data[0] if layer.multiscale else layer.data
+        if data.ndim == stack.image.ndim:  # as ours, with one channel for all
+            data = unlay(data, stack.channel_axis)
         return Source(stack.image.name, stack.data, data, stack.view, unlabelled)
 
     def options(self) -> FineTuneOptions:
-        """Read how to learn."""
+        """Read how to learn.
+
+        Raises
+        ------
+        ValueError
+            If the model cannot be loaded again, or a number makes no sense.
+        """
+        model, weights = self.model.source()
         return FineTuneOptions(
             name=self.name.text().strip(),
-            model=str(self.model.model()),
+            model=model,
+            checkpoint=weights,
+            device=self.model.settings().device,
             learning=self.learning.currentData(),
             hold_out=self.hold_out.value() / 100,
             steps=self.steps.value(),

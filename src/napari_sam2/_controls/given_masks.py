@@ -22,8 +22,8 @@ if TYPE_CHECKING:
 
     #: By object, then by frame.
     Masks = Mapping[int, Mapping[int, MaskPrompt]]
-    #: And how the image was played. Never changed: another one takes its place.
-    Held = tuple[Stack, Masks]
+    #: And how the image was played, at each place. Never changed: another one takes its place.
+    Held = tuple[tuple[Stack, Masks], ...]
 
 NAME = "SAM 2 masks"
 KEPT = "napari-sam2 masks"  #: what the layer is known by to later docks
@@ -69,8 +69,8 @@ class GivenMasks(QObject):
 
     def of(self, stack: Stack) -> Masks:
         """Give the masks of objects on the frames of a stack."""
-        place, masks = self._held.get(stack.image, (None, {}))
-        return masks if stack.same_place(place) else {}
+        held = self._held.get(stack.image, ())
+        return next((masks for place, masks in held if place.same_position(stack)), {})
 
     def look_at(self, image: Image | None) -> None:
         """Show those of another image."""
@@ -79,10 +79,15 @@ class GivenMasks(QObject):
             self._remove_layer()
             self._show()
 
-    def hold(self, stack: Stack, masks: Masks) -> None:
-        """Hold these masks on a stack's frames, and no others of its image."""
-        self.look_at(stack.image)
-        self.restore((stack, masks) if masks else None)
+    def hold(self, masks: Sequence[tuple[Stack, Masks]]) -> None:
+        """Hold these masks, at the places of one image, and no others of it."""
+        self.look_at(masks[0][0].image)
+        self.restore(tuple(one for one in masks if one[1]) or None)
+
+    def put(self, stack: Stack, masks: Masks) -> None:
+        """Hold these masks on a stack's frames instead of those there."""
+        held = self._held.get(stack.image, ())
+        self.hold([(stack, masks), *(one for one in held if not one[0].same_position(stack))])
 
     def restore(self, held: Held | None) -> None:
         """Hold what was held of the image at another time."""
@@ -97,15 +102,15 @@ class GivenMasks(QObject):
 
     def remove(self, stack: Stack, object_ids: Collection[int], frame: int | None = None) -> None:
         """Take objects out of one frame, or of all."""
-        masks = self.of(stack)
-        kept: dict[int, Mapping[int, MaskPrompt]] = {}
-        for object_id, by_frame in masks.items():
-            gone = object_id in object_ids
-            left = {f: one for f, one in by_frame.items() if not (gone and frame in {None, f})}
-            if left:
-                kept[object_id] = left
-        if kept != masks:
-            self.hold(stack, kept)
+        held = self._held.get(stack.image, ())
+        kept = [
+            (place, _without(masks, object_ids, frame))
+            if frame is None or place.same_position(stack)
+            else (place, masks)
+            for place, masks in held
+        ]
+        if any(now != before for (_, now), (_, before) in zip(kept, held, strict=True)):
+            self.hold(kept)
 
     def close(self) -> None:
         """Let go of the viewer; the layer stays, for the next dock."""
@@ -117,7 +122,8 @@ class GivenMasks(QObject):
         if self.held is None:
             self._remove_layer()
             return
-        stack, masks = self.held
+        here = (one for one in self.held if one[0].is_held(self._viewer.dims))
+        stack, masks = next(here, (self.held[0][0], {}))
         frame = stack.current_frame(self._viewer.dims)
         shown = {i: by_frame[frame] for i, by_frame in masks.items() if frame in by_frame}
         if self._layer is not None and self._layer.data.shape != preview_shape(stack):
@@ -153,6 +159,17 @@ class GivenMasks(QObject):
             self.restore(None)
         else:
             self._held.pop(event.value, None)
+
+
+def _without(masks: Masks, object_ids: Collection[int], frame: int | None) -> Masks:
+    """Leave objects out of one frame, or of all."""
+    kept: dict[int, Mapping[int, MaskPrompt]] = {}
+    for object_id, by_frame in masks.items():
+        gone = object_id in object_ids
+        left = {f: one for f, one in by_frame.items() if not (gone and frame in {None, f})}
+        if left:
+            kept[object_id] = left
+    return kept
 
 
 def part_masks(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from qtpy.QtCore import QObject, QTimer
 
 from napari_sam2._layers import pixel_at
-from napari_sam2._worker import Call, Job
+from napari_sam2._worker import Call, Job, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -81,14 +81,11 @@ class Idle(QObject):
             self._timer.start(AIM_MS)
 
     def _begin(self) -> None:
-        if self._panels.image.image() is None:
+        stack = self._panels.image.shown()
+        if stack is None:
             return
         if self._is_busy():
             self._timer.start(REST_MS)
-            return
-        try:
-            stack = self._panels.image.stack()
-        except ValueError:  # said where it matters
             return
         self._stop()
         here = stack.current_frame(self._viewer.dims)
@@ -100,14 +97,10 @@ class Idle(QObject):
         steps = partial(
             self._bench.prepare, stack, current, clicks, lambda: wanted is not self._wanted
         )
-        self._job.start(Call(steps, on_step=_ignore, on_error=_ignore))
+        self._job.start(Call(steps, on_step=ignore, on_error=ignore))
 
     def _place(self, stack: Stack) -> tuple[float, float] | None:
         """Give where the mouse would click; None where it would not."""
         if self._layers.tool != "point":
             return None
         return pixel_at(stack, self._viewer.cursor.position)
-
-
-def _ignore(outcome: Any) -> None:
-    """Say nothing: what could not be computed ahead fails again where it is asked for."""

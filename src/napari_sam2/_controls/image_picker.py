@@ -65,6 +65,22 @@ class ImagePicker(QWidget):
         axis = max(self.axes.currentIndex(), 0)
         return read_stack(self.image(), self._viewer.dims, axis, self.channels.channels())
 
+    def shown(self) -> Stack | None:
+        """Do as `stack`, but give None where there is no image, or layers that make no sense.
+
+        For whatever follows the sliders: what is wrong is said where something is asked for.
+        """
+        try:
+            return self.stack()
+        except ValueError:
+            return None
+
+    def play(self, axis: int) -> None:
+        """Play another axis of the image."""
+        if axis != self.axes.currentIndex():
+            self.axes.setCurrentIndex(axis)
+            self._show_axis(axis)
+
     def choose(self, image: Any, axis: int, channels: Channels | None = None) -> None:
         """Choose an image, the axis to play, and what of it is seen in colour."""
         self.images.pick(image)
@@ -80,7 +96,7 @@ class ImagePicker(QWidget):
         self._follow(None)
 
     def _follow(self, image: Any) -> None:
-        """Notice when the pixels of an image are replaced by others of another shape."""
+        """Notice when the pixels of an image are replaced by others."""
         if image is not self._followed:
             if self._followed is not None:
                 self._followed.events.data.disconnect(self._notice_data)
@@ -91,6 +107,8 @@ class ImagePicker(QWidget):
     def _notice_data(self, event: Any) -> None:
         if _shape(event.source) != self._shape:
             self._list_axes()
+        else:
+            self.changed.emit()
 
     def _list_axes(self, image: Any = None) -> None:
         self.axes.clear()

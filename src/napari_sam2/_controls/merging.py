@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from napari_sam2._controls.timeline import Timeline
     from napari_sam2._worker import Queue
     from napari_sam2.prompts import Prompt
-    from napari_sam2.session import Session
 
 #: By frame.
 Merged = dict[int, tuple["Prompt", ...]]
@@ -61,12 +60,11 @@ class Merger:
         if task is None:
             return
         into, *others = ids
-        act = partial(_merge, into, tuple(others))
         self._results.forget(*ids)
         self._news.expected.update(others)
         self._edits.add(
             Call(
-                partial(self._bench.use, task, act),
+                partial(self._bench.merge, task, into, tuple(others)),
                 on_step=partial(self._show, task, into, tuple(others)),
                 on_error=partial(self._fail, tuple(others)),
             )
@@ -106,11 +104,6 @@ class Merger:
         if (labels := self._bench.labels_found(stack)) is not None:
             self._results.show_labels(stack, labels)
         self._panels.status.say(f"{len(others) + 1} objects are {task.names[into]} now.")
-
-
-def _merge(into: int, others: tuple[int, ...], session: Session) -> Merged:
-    session.merge(into, others)
-    return dict(session.objects[into].prompts)
 
 
 def _frames_of_several(

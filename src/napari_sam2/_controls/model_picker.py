@@ -69,6 +69,7 @@ class ModelPicker(QWidget):
         super().__init__(parent)
         self._job = Job()
         self._before = 0  #: what is chosen, where another choice comes to nothing
+        self._files: dict[str, tuple[str, Path]] = {}  #: config and weights, by what is shown
         self.names = _shortened(_Names(), 12)
         self.names.setToolTip(
             "Larger models are more careful and slower. It is loaded when it is first needed."
@@ -83,7 +84,7 @@ class ModelPicker(QWidget):
         form.add("Model", self.names)
         form.addRow(self.download)
         form.add("Device", self.devices)
-        form.add("Precision", self.precisions)
+        self._precision_label = form.add("Precision", self.precisions)
         for name in sorted(config_names(), key=lambda name: (name != EMBEDDED_MODEL, name)):
             self._offer(name)
         self.names.addItem(FROM_FILE, None)
@@ -103,6 +104,22 @@ class ModelPicker(QWidget):
         """Give the name of the chosen model, or the model itself if it was loaded elsewhere."""
         chosen = self.names.currentData()
         return cast("str | SAM2", self.names.itemData(self._before) if chosen is None else chosen)
+
+    def source(self) -> tuple[str, Path | None]:
+        """Give the name of the chosen model, and the file of its weights if one was chosen.
+
+        Raises
+        ------
+        ValueError
+            If it is a model that was loaded elsewhere.
+        """
+        model = self.model()
+        if isinstance(model, str):
+            return model, None
+        shown = str(self.names.itemData(self._before, NAME))
+        if shown not in self._files:
+            raise ValueError(f"{shown} was loaded by a script: choose a model by name, or a file.")
+        return self._files[shown]
 
     def settings(self) -> Settings:
         """Give the chosen device and precision."""
@@ -175,10 +192,15 @@ class ModelPicker(QWidget):
         self._job.start(
             Call(
                 partial(_load, path),
-                on_step=partial(self.use, name=path.name),
+                on_step=partial(self._use_loaded, path),
                 on_error=self.failed.emit,
             )
         )
+
+    def hide_precision(self) -> None:
+        """Offer no precision: it is not for the user to choose here."""
+        self.precisions.hide()
+        self._precision_label.hide()
 
     def offer_new(self) -> None:
         """Offer models that were made since: fine-tuned here, or on the command line."""
@@ -194,6 +216,11 @@ class ModelPicker(QWidget):
         """Stop what is under way."""
         self._job.cancel()
         self.download.cancel()
+
+    def _use_loaded(self, path: Path, loaded: tuple[str, SAM2]) -> None:
+        config, model = loaded
+        self._files[path.name] = config, path
+        self.use(model, name=path.name)
 
     def _row_of(self, name: str) -> int:
         row = self.names.findData(name)
@@ -281,11 +308,12 @@ def _shortened(box: BoxT, length: int) -> BoxT:
     return box
 
 
-def _load(path: Path) -> Generator[SAM2, None, None]:
+def _load(path: Path) -> Generator[tuple[str, SAM2], None, None]:
+    """Load weights into the model that they fit; give it with the name of its config."""
     config = find_fitting_config(read(path))
     if config is None:
         raise CheckpointError(
             f"{path.name} fits none of {config_names()}. Weights of another shape need the YAML "
             "file that they were trained with: load them in a script, and adopt its session."
         )
-    yield load_model(config, path)
+    yield config, load_model(config, path)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2._controls.bench import ignore_news
+from napari_sam2._controls.sessions import ignore_news
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -55,11 +55,11 @@ class NewsReader(QObject):
         self._timer.timeout.connect(self._show_labels)
         self._told.connect(self._take)
         timeline.stepped.connect(self._timer.start)
-        bench.on_news = self._told.emit
+        bench.sessions.on_news = self._told.emit
 
     def shut(self) -> None:
         """Listen no more."""
-        self._bench.on_news = ignore_news
+        self._bench.sessions.on_news = ignore_news
         self._is_open = False  # what was told before may come later
         self._timer.stop()
 
@@ -75,20 +75,19 @@ class NewsReader(QObject):
         objects.model.show_names({i: n for i, n in news.renamed.items() if i in listed})
         if gone:
             # Before their rows, as prompts of objects that are not listed would list them again.
-            stack = self._panels.image.stack()
-            self._layers.remove_objects(stack, gone)
-            for object_id in gone:
-                self._painting.remove(stack, object_id)
+            if (stack := self._panels.image.shown()) is not None:
+                self._layers.remove_objects(stack, gone)
+                for object_id in gone:
+                    self._painting.remove(stack, object_id)
             objects.take_out(gone)
         if come or gone or news.renamed:
             self._timeline.relist(step)
 
     def _show_labels(self) -> None:
         """Show what was found, wherever it was asked for."""
-        image = self._panels.image.image()
-        if image is None or self._is_busy():
+        stack = self._panels.image.shown()
+        if stack is None or self._is_busy():
             return
-        stack = self._panels.image.stack()
         labels = self._bench.labels_found(stack)
         if labels is not None:
             self._results.show_labels(stack, labels)

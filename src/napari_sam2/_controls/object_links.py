@@ -48,10 +48,12 @@ class ObjectLinks(QObject):
         objects.visibility_changed.connect(self._show_all)
         prompts.edited.connect(self._notice_prompts)
         viewer.layers.events.inserted.connect(self._notice_layer)
+        viewer.layers.events.removed.connect(self._let_go)
 
     def shut(self) -> None:
         """Let go of all layers, as they were."""
         self._viewer.layers.events.inserted.disconnect(self._notice_layer)
+        self._viewer.layers.events.removed.disconnect(self._let_go)
         self._hide(frozenset())
         self._unfollow()
 
@@ -70,6 +72,10 @@ class ObjectLinks(QObject):
             self._labels.events.selected_label.disconnect(self._pick)
             self._labels.events.colormap.disconnect(self._recolor)
             self._labels = None
+
+    def _let_go(self, event: Any) -> None:
+        if event.value is self._labels:
+            self._unfollow()
 
     def _select(self, object_id: int = 0) -> None:
         current = self._objects.current()

@@ -93,12 +93,12 @@ class OverlapChooser:
 
     def show(self, layer: object = None) -> None:
         """Show the rule of the image that is chosen."""
-        rule = self._bench.overlap_of(self._parts.panels.image.image())
+        rule = self._bench.overlap_of(self._parts.panels.image.shown())
         self._parts.panels.overlap.show_rule(rule)
 
     def _choose(self) -> None:
         panels = self._parts.panels
-        self._bench.overlap = panels.overlap.rule()
+        self._bench.sessions.maker.overlap = panels.overlap.rule()
         task = None if panels.image.image() is None else self._read()
         if task is not None:
             steps = partial(self._bench.settle_overlaps, task, panels.overlap.rule())

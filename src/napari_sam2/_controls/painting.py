@@ -192,8 +192,7 @@ class Painting(QObject):
 
     def _layer_for(self, stack: Stack) -> Labels:
         if self._layer is None or not self._fits(stack):
-            shape = [1 if i == stack.channel_axis else n for i, n in enumerate(stack.layer_shape)]
-            data = Painted.empty(shape, PREVIEW_DTYPE, stack.axis)
+            data = Painted.empty(stack.laid_shape, PREVIEW_DTYPE, stack.axis)
             layer = new_labels(stack, data, NAME)
             layer.opacity = OPACITY
             self._follow(layer)  # and then it is active, with our keys
@@ -211,9 +210,8 @@ class Painting(QObject):
 
     def _fits(self, stack: Stack) -> bool:
         layer = self._layer
-        shape = [1 if i == stack.channel_axis else n for i, n in enumerate(stack.layer_shape)]
         is_ours = layer is not None and isinstance(layer.data, Painted)  # a script may replace it
-        return layer is not None and is_ours and list(layer.data.shape) == shape
+        return layer is not None and is_ours and layer.data.shape == stack.laid_shape
 
     @staticmethod
     def _painted(layer: Labels) -> Painted:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -120,13 +121,24 @@ class PromptLayers(QObject):
         layer.mode = mode
 
     def show_only(
-        self, stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]
+        self,
+        stack: Stack,
+        prompts: Mapping[int, Mapping[int, Sequence[Prompt]]],
+        others: Sequence[tuple[Stack, Mapping[int, Mapping[int, Sequence[Prompt]]]]] = (),
     ) -> None:
-        """Go on with new layers that show these prompts, given by object and frame."""
+        """Go on with new layers that show these prompts, given by object and frame.
+
+        Parameters
+        ----------
+        stack : Stack
+        prompts : mapping
+        others : sequence of (Stack, mapping)
+            At other places in the same image.
+        """
         drawings: dict[type, list[Drawing]] = {kind: [] for kind in self._followed}
-        masks, drawable = part_masks(prompts)
-        self.given.hold(stack, masks)
-        for drawing in draw(stack, drawable):
+        parted = [(place, *part_masks(one)) for place, one in ((stack, prompts), *others)]
+        self.given.hold([(place, masks) for place, masks, _ in parted])
+        for drawing in chain.from_iterable(draw(place, drawable) for place, _, drawable in parted):
             drawings[Points if drawing.kind == "point" else Shapes].append(drawing)
         for kind, drawn in drawings.items():
             layer = None
@@ -214,7 +226,7 @@ class PromptLayers(QObject):
         masks = dict(self.given.of(stack))
         if object_id in masks:
             masks[other] = {**masks.pop(object_id), **masks.get(other, {})}
-            self.given.hold(stack, masks)
+            self.given.put(stack, masks)
         for layer in self.layers():
             owners = np.array(column(layer, OBJECT, other), dtype=int)
             if OBJECT in layer.features and (owners == object_id).any():

@@ -25,7 +25,6 @@ if TYPE_CHECKING:
     from napari_sam2._controls.follower import Follower
     from napari_sam2._controls.panels import Panels
     from napari_sam2._controls.tasks import Task
-    from napari_sam2._layers import Stack
     from napari_sam2._worker import Steps
     from napari_sam2.session import Session
 
@@ -60,7 +59,7 @@ class Reviewer(QObject):
         super().__init__(parent)
         self._viewer, self._panels, self._bench = viewer, panels, bench
         self._follower, self._read = follower, read
-        self._summary = Summary()
+        self._summary, self._is_open = Summary(), True
         self._reading, self._edits = Job(), Queue()
         self._asked = 0.0  #: when
         self._is_stale = False  #: whether something changed since the summary was asked for
@@ -97,10 +96,8 @@ class Reviewer(QObject):
         """Show a frame, and make an object the current one if one is given."""
         if object_id:
             self._panels.objects.make_current(object_id)
-        if self._panels.image.image() is None:
-            return
-        stack = self._panels.image.stack()
-        if stack.axis is not None:
+        stack = self._panels.image.shown()
+        if stack is not None and stack.axis is not None:
             go_to(stack.image, self._viewer.dims, {stack.axis: frame})
 
     def toggle_lock(self) -> None:
@@ -124,7 +121,7 @@ class Reviewer(QObject):
 
     def refresh(self) -> None:
         """Sum up soon what was found."""
-        if not self._timer.isActive():
+        if self._is_open and not self._timer.isActive():
             self._timer.start()
 
     def hand_over(self) -> list[Steps]:
@@ -133,6 +130,7 @@ class Reviewer(QObject):
 
     def shut(self) -> None:
         """Stop, and let go of the viewer."""
+        self._is_open = False
         self._timer.stop()
         self._reading.cancel()
         self._edits.cancel()
@@ -143,11 +141,10 @@ class Reviewer(QObject):
         if self._reading.is_running:  # it waits for the frame under way, and is asked again
             self._is_stale = True
             return
-        image = self._panels.image.image()
-        if image is None:
+        stack = self._panels.image.shown()
+        if stack is None:
             self._show(Summary())
             return
-        stack = self._panels.image.stack()
         self._is_stale = False
         self._asked = monotonic()
         self._reading.start(
@@ -200,17 +197,15 @@ class Reviewer(QObject):
 
     def _show_place(self, event: Any = None) -> None:
         """Follow the slider, and the current object."""
-        if self._panels.image.image() is None:
+        stack = self._panels.image.shown()
+        if stack is None:
             return
-        frame = self._frame(self._panels.image.stack())
+        frame = stack.current_frame(self._viewer.dims)
         current = self._panels.objects.current()
         self._panels.review.plot.show_frame(frame)
         self._panels.review.plot.show_current(current)
         self._panels.review.show_lock(frame in self._summary.locked.get(current, ()))
         self._panels.objects.model.show_scores(self._summary.scores(frame))
-
-    def _frame(self, stack: Stack) -> int:
-        return stack.current_frame(self._viewer.dims)
 
     def _describe(self, row: np.void) -> str:
         object_id = int(row["object"])

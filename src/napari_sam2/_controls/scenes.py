@@ -205,7 +205,8 @@ def _size(scene: Scene, kind: type) -> int:
 
 
 def _n_given(scene: Scene) -> int:
-    return sum(map(len, scene.given[1].values())) if scene.given else 0
+    held = scene.given or ()
+    return sum(len(by_frame) for _, masks in held for by_frame in masks.values())
 
 
 def _replace_shapes(layer: Shapes, drawn: Drawn) -> None:

@@ -25,6 +25,7 @@ class Opened:
     """A session that was opened."""
 
     session: Session
+    others: tuple[Session, ...]  #: at other places in the same data
     layer: Image | None  #: that shows its data; None if there is none yet
     name: str  #: of the image
     remark: str = ""  #: for the user
@@ -58,7 +59,8 @@ def open_steps(
         saved.labels = labels
         own = None if saved.are_labels_elsewhere else saved.open_labels(large_on_disk=True)
         session = Session.resume(saved, data, [None, chosen], labels=own)
-        yield Opened(session, layer, saved.origin.name, session.remark)
+        others = tuple(session.restore_others(saved))
+        yield Opened(session, others, layer, saved.origin.name, session.remark)
 
 
 def _find_data(saved: SavedSession, shown: Mapping[Image, Any]) -> tuple[Image | None, Any]:

@@ -29,6 +29,7 @@ class Said:
 
     names: Mapping[int, str] = field(default_factory=dict)
     prompts: Mapping[int, Mapping[int, tuple[Prompt, ...]]] = field(default_factory=dict)
+    serial: int = -1  #: of the task in which it was said
     #: Objects that the dock has heard of since: a serial number, which later tasks are above.
     heard: Mapping[int, int] = field(default_factory=dict)
 
@@ -53,7 +54,7 @@ class Said:
 
     def take(self, task: Task) -> None:
         """Note what was listed and drawn."""
-        self.names, self.prompts = task.names, task.prompts
+        self.names, self.prompts, self.serial = task.names, task.prompts, task.serial
         self.heard = {i: serial for i, serial in self.heard.items() if serial > task.serial}
 
 
@@ -65,6 +66,25 @@ class Made:
     session: Session
     unanswered: set[tuple[int, int]] = field(default_factory=set)  #: (object, frame) to preview
     said: Said = field(default_factory=Said)
+
+
+def adopted(task: Task, session: Session) -> Made:
+    """Say of a session that was made elsewhere how layers show it; see `show_session`.
+
+    Parameters
+    ----------
+    task : Task
+        Of this session, or of one at another place in the same data.
+    session : Session
+    """
+    source = session.source
+    stack = task.stack.elsewhere(source.axis or 0, source.held)
+    if stack.same_position(task.stack):
+        stack = task.stack
+    prompts = {i: known.prompts for i, known in session.objects.items()}
+    task = replace(task, stack=stack, prompts=prompts)
+    names = {i: name for i, name in task.names.items() if i in session.objects}
+    return Made(task, session, said=Said(names, prompts, serial=task.serial))
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,9 +10,10 @@ from app_model.types import KeyCode, KeyMod
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2._controls.bench import ignore_step
 from napari_sam2._controls.keys import Keys
 from napari_sam2._controls.scenes import Scene, show_scene, take_scene, tell_change
+from napari_sam2._controls.sessions import ignore_step
+from napari_sam2._layers import go_to
 from napari_sam2._worker import Call
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from napari_sam2._controls.bench import Bench
     from napari_sam2._controls.follower import Follower
     from napari_sam2._controls.tasks import Task, Written
+    from napari_sam2._layers import Stack
     from napari_sam2._worker import Queue
     from napari_sam2.session import Step
 
@@ -38,8 +40,14 @@ class Entry:
     text: str
     before: Scene
     after: Scene
+    where: Stack | None  #: the place in which it was done
     steps: list[Step] = field(default_factory=list)  #: of the session, that it led to
     painted: Labels | None = None  #: the layer on which a hand has painted
+
+    def is_also(self, stack: Stack, step: Step) -> bool:
+        """Whether a step is the same that was done at another place in the image."""
+        is_elsewhere = self.where is not None and not self.where.same_position(stack)
+        return is_elsewhere and bool(self.steps) and self.steps[-1].text == step.text
 
     def tell(self) -> str:
         """Say what it was; a run may have gone on since."""
@@ -84,6 +92,7 @@ class Timeline(QObject):
         self._done: list[Entry] = []
         self._undone: list[Entry] = []
         self._painted: Any = None  #: the layer of labels that is listened to
+        self._stack: Stack | None = None  #: of the image that is worked on
         self._now = self._take()
         self._drawn = QTimer(self)
         self._drawn.setSingleShot(True)
@@ -104,7 +113,7 @@ class Timeline(QObject):
         if self._now.same(now):
             self._now = now
             return
-        entry = Entry(tell_change(self._now, now), self._now, now)
+        entry = Entry(tell_change(self._now, now), self._now, now, self._panels.image.shown())
         self._now = now
         self._add(entry)
 
@@ -143,8 +152,14 @@ class Timeline(QObject):
         """Do again what was undone last."""
         self._rewind(self._undone, self._done, self.redo, back=False)
 
+    def follow_image(self) -> None:
+        """Begin anew if another image is worked on, or other pixels of it."""
+        earlier, self._stack = self._stack, self._panels.image.shown()
+        if earlier is None or self._stack is None or not earlier.same_layer(self._stack):
+            self.forget()
+
     def forget(self) -> None:
-        """Begin anew: another image is worked on."""
+        """Begin anew: nothing that was done before can be undone."""
         if not self._is_open:
             return
         self._done.clear()
@@ -156,9 +171,10 @@ class Timeline(QObject):
     def close(self) -> None:
         """Give back the keys, and follow nothing more."""
         self.keys.give_back()
-        self._bench.on_step = ignore_step
+        self._bench.sessions.on_step = ignore_step
         self._is_open = False
         self._drawn.stop()
+        self._viewer.layers.events.removed.disconnect(self._let_go)
         self._listen(None)
 
     def _rewind(
@@ -186,8 +202,10 @@ class Timeline(QObject):
 
     def _go(self, entry: Entry, *, back: bool) -> None:
         if entry.painted is not None:
+            self._return_to(entry.where)
             (entry.painted.undo if back else entry.painted.redo)()
             return
+        self._return_to(entry.where)
         before = self._read() if entry.steps else None
         self._now = entry.before if back else entry.after
         pickers, objects = self._panels.prompts.pickers, self._panels.objects
@@ -199,6 +217,15 @@ class Timeline(QObject):
             steps = partial(self._bench.rewind, before, tuple(entry.steps), after, back=back)
             show = partial(self._show_labels, after)
             self._edits.add(Call(steps, on_step=show, on_error=self._fail))
+
+    def _return_to(self, where: Stack | None) -> None:
+        """Go where something was done, so that it is seen to be undone."""
+        here = self._panels.image.shown()
+        if where is None or here is None or here.same_position(where):
+            return
+        if where.axis is not None:
+            self._panels.image.play(where.axis)
+        go_to(where.image, self._viewer.dims, where.held)
 
     def _show_labels(self, task: Task, step: Written) -> None:
         self._results.show_labels(task.stack, step.labels)
@@ -217,24 +244,26 @@ class Timeline(QObject):
         del self._done[:-LONGEST]
         self._tell()
 
-    def _take_step(self, image: Any, step: Step, unlisted: int) -> None:
+    def _take_step(self, stack: Stack, step: Step, unlisted: int) -> None:
         """Note what a session has done; a run is told of again and again, as it grows."""
-        if not self._is_open:
+        if not self._is_open:  # it was told before the end, and comes after it
             return
         if any(step in entry.steps for entry in (*reversed(self._done), *self._undone)):
             self._tell()
             self.stepped.emit()
             return
-        if image is not self._panels.image.image():
+        if stack.image is not self._panels.image.image():
             return
         self.stepped.emit()
         self.capture()
         causes = (one for one in reversed(self._done) if unlisted in one.before.names)
         cause = next((one for one in causes if unlisted not in one.after.names), None)
+        if cause is None and self._done and self._done[-1].is_also(stack, step):
+            cause = self._done[-1]
         if cause is not None:
             cause.steps.append(step)
         else:
-            self._add(Entry("", self._now, self._now, [step]))
+            self._add(Entry("", self._now, self._now, stack, [step]))
 
     def _take(self) -> Scene:
         pickers, objects = self._panels.prompts.pickers, self._panels.objects
@@ -250,6 +279,10 @@ class Timeline(QObject):
             self._painted = layer
             self.keys.refresh()
 
+    def _let_go(self, event: Any) -> None:
+        if event.value is self._painted:
+            self._listen(None)
+
     def _take_labels_stroke(self, event: Any) -> None:
         self._take_stroke("paint on the labels", event.source)
 
@@ -260,7 +293,7 @@ class Timeline(QObject):
 
     def _take_stroke(self, text: str, layer: Labels) -> None:
         self.capture()
-        self._add(Entry(text, self._now, self._now, painted=layer))
+        self._add(Entry(text, self._now, self._now, self._panels.image.shown(), painted=layer))
 
     def _is_theirs(self, layer: Any) -> bool:
         is_ours = layer is self._painting.layer or self._results.is_mine(layer)
@@ -268,13 +301,14 @@ class Timeline(QObject):
 
     def _connect(self) -> None:
         self._stepped.connect(self._take_step)
-        self._bench.on_step = self._stepped.emit
+        self._bench.sessions.on_step = self._stepped.emit
         self._panels.undo.undo_button.clicked.connect(lambda: self.undo())
         self._panels.undo.redo_button.clicked.connect(lambda: self.redo())
         for layers in (self._layers, self._painting):
             layers.edited.connect(self._drawn.start)
         self._painting.stroke_ended.connect(self._take_prompt_stroke)
         self._results.labels_shown.connect(self._listen)
+        self._viewer.layers.events.removed.connect(self._let_go)
         objects = self._panels.objects
         for signal in (objects.current_changed, objects.renamed, objects.removed):
             signal.connect(self._note_listed)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from napari_sam2._worker import Call
+from napari_sam2._worker import Call, ignore
 
 if TYPE_CHECKING:
     from napari.components import ViewerModel
@@ -86,7 +86,7 @@ class Tools:
         self._edits.add(
             Call(
                 lambda: steps,
-                on_step=_ignore,
+                on_step=ignore,
                 on_error=self._panels.status.fail,
                 on_done=self._painting.show,
             )
@@ -94,7 +94,3 @@ class Tools:
 
     def _explain_boxes(self) -> None:
         self._panels.status.complain("Drag to draw a box; for a click, take the point tool.")
-
-
-def _ignore(step: Any) -> None:
-    """Show nothing."""

@@ -15,6 +15,10 @@ the quality table and the labels, which are little-endian numbers:
 ``labels``
     By number of the plane, of all that are not empty, whatever position the session holds.
 
+Of sessions at other places in the same data, with the same labels, there are ``object/1``,
+``prompts/1`` and ``quality/1``, and so on; how they look at the stack is in the list ``places``
+of ``about``.
+
 Nothing in it is code.
 """
 
@@ -169,7 +173,11 @@ class SavedSession:
             return scratch_labels(self.shape, self.dtype, self.seen)
         return np.zeros(self.shape, self.dtype)
 
-    def restore(self, work: Workspace, *, labels: bool = True) -> None:
+    def other_views(self) -> list[View]:
+        """Give how sessions at other places look at the stack."""
+        return [decode_view(record["view"]) for record in self.about.get("places", ())]
+
+    def restore(self, work: Workspace, *, labels: bool = True, place: int = 0) -> None:
         """Put all into a workspace that is empty.
 
         Parameters
@@ -177,21 +185,26 @@ class SavedSession:
         work : Workspace
         labels : bool
             Whether to write the labels, too.
+        place : int
+            Of which session: 0, or from 1 on one at another place, as in `other_views`.
         """
+        record, at = self.about, ""
+        if place:
+            record, at = self.about["places"][place - 1], f"/{place}"
         with work.apart():
             if labels:
                 self._restore_labels(work)
             prompts: dict[int, dict[int, tuple[Prompt, ...]]] = defaultdict(dict)
-            for key, content in self.file.read_all("prompts"):
+            for key, content in self.file.read_all(f"prompts{at}"):
                 object_id, frame = map(int, key.split("/"))
                 prompts[object_id][frame] = decode_prompts(content, frame)
             followed, objects = {}, {}
-            for key, content in self.file.read_all("object"):
+            for key, content in self.file.read_all(f"object{at}"):
                 object_id = int(key)
                 objects[object_id], followed[object_id] = decode_object(content, prompts[object_id])
-            order = self.about["order"]
-            work.restore({i: objects[i] for i in order}, followed, self.about["numbers"])
-            for key, content in self.file.read_all("quality"):
+            order = record["order"]
+            work.restore({i: objects[i] for i in order}, followed, record["numbers"])
+            for key, content in self.file.read_all(f"quality{at}"):
                 object_id, page = map(int, key.split("/"))
                 kept = np.frombuffer(content, KEPT.newbyteorder("<"), PAGE)
                 work.quality.restore(object_id, page, kept)
@@ -246,7 +259,12 @@ def open_session(path: str | PathLike[str]) -> Iterator[SavedSession]:
 
 
 def save_steps(
-    path: Path, work: Workspace, about: Mapping[str, Any], *, labels: Mapping[str, Any] | None
+    path: Path,
+    work: Workspace,
+    about: Mapping[str, Any],
+    *,
+    labels: Mapping[str, Any] | None,
+    others: Sequence[Workspace] = (),
 ) -> Generator[bool, None, None]:
     """Save a session: where a session file is already, what differs; else beside, and renamed.
 
@@ -257,12 +275,12 @@ def save_steps(
     """
     if path.exists():
         with closing(RecordFile.open(path, write=True)) as file:
-            yield from SessionWriter(file).steps(work, about, labels=labels)
+            yield from SessionWriter(file).steps(work, about, labels=labels, others=others)
         return
     beside = path.with_name(f".{path.stem}-{uuid4().hex[:8]}.partial{SUFFIX}")
     try:
         with closing(RecordFile.create(beside)) as file:
-            yield from SessionWriter(file).steps(work, about, labels=labels)
+            yield from SessionWriter(file).steps(work, about, labels=labels, others=others)
         beside.replace(path)
     finally:
         for left in (beside, beside.with_name(f"{beside.name}-journal")):

@@ -17,7 +17,7 @@ from napari_sam2.session_files.stack_record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable, Mapping
+    from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
 
     from napari_sam2.prompts import Prompt
     from napari_sam2.results.changes import Changes
@@ -45,10 +45,16 @@ class SessionWriter:
         self._measured: int | None = None  #: changes of the quality table, likewise
         self._seen: dict[int, bytes] = {}  #: digests of planes that are not in the file
         self._prompts: dict[Name, tuple[Prompt, ...]] = {}  #: known to be in the file
+        self._others: dict[str, tuple[Any, ...]] = {}  #: what is in the file of other places
         self._stack: dict[str, Any] | None = None
 
     def steps(
-        self, work: Workspace, about: Mapping[str, Any], *, labels: Mapping[str, Any] | None = None
+        self,
+        work: Workspace,
+        about: Mapping[str, Any],
+        *,
+        labels: Mapping[str, Any] | None = None,
+        others: Sequence[Workspace] = (),
     ) -> Generator[bool, None, None]:
         """Write what has changed; each step is a plane of labels that was looked at.
 
@@ -62,6 +68,8 @@ class SessionWriter:
             Model, settings and origin, as plain data.
         labels : mapping, optional
             Where they are kept, if they are not to be in the file.
+        others : sequence of Workspace
+            Of other places in the same data, with the same labels.
 
         Yields
         ------
@@ -72,6 +80,10 @@ class SessionWriter:
             self._of, self._stack = work.labels.changes, None
             self._changes = self._measured = None
             self._seen = {}
+        # Some labels were written by the session of another place.
+        is_elsewhere = any(was != changes.count for _, changes, was, *_ in self._others.values())
+        if is_elsewhere:
+            self._changes = None
         stack = self._stack = self._stack or describe_stack(work.source)
         changes, since = work.labels.changes.count, self._changes
         planes: Iterable[int] = range(len(work.labels.planes))
@@ -84,7 +96,7 @@ class SessionWriter:
                 draft.keep_only("labels", set())  # they would be older than those referred to
                 if since is None:  # as many as there are: not read again
                     planes = ()
-                    if work.labels.changes.count:
+                    if work.labels.changes.count or is_elsewhere:
                         draft.note_change()
             for plane in planes:
                 with work.lock:
@@ -97,18 +109,35 @@ class SessionWriter:
                 prompts = draft.put_objects(work, self._prompts)
                 measured = work.quality.changes.count
                 draft.put_quality(work, self._measured)
-                draft.put(
-                    ABOUT,
-                    to_json(
-                        {**about, **describe(work), "stack": stack}
-                        | {"labels": describe_labels(work, labels)}
-                    ),
-                )
+                record = {**about, **describe(work), "stack": stack}
+                record["labels"] = describe_labels(work, labels)
+            elsewhere, states = self._put_others(draft, others)
+            places = [describe(other) for other in others]
+            draft.put(ABOUT, to_json({**record, **({"places": places} if places else {})}))
             if changed := draft.has_changed:
                 draft.put(SAVED, to_json(datetime.now(UTC).isoformat(timespec="seconds")))
-        self._digests, self._changes, self._prompts = draft.digests, upto, prompts
-        self._measured, self._seen = measured, draft.seen
+        self._digests, self._changes, self._measured = draft.digests, upto, measured
+        self._prompts, self._others, self._seen = prompts | elsewhere, states, draft.seen
         yield changed
+
+    def _put_others(
+        self, draft: _Draft, others: Sequence[Workspace]
+    ) -> tuple[dict[Name, tuple[Prompt, ...]], dict[str, tuple[Any, ...]]]:
+        """Put what is known at other places, unless it is there; give prompts and states."""
+        prompts: dict[Name, tuple[Prompt, ...]] = {}
+        states: dict[str, tuple[Any, ...]] = {}
+        for number, other in enumerate(others, start=1):
+            place = f"/{number}"
+            with other.lock:
+                states[place] = _state(other)
+                if self._others.get(place) == states[place]:
+                    kind = f"prompts{place}"
+                    prompts |= {n: p for n, p in self._prompts.items() if n[0] == kind}
+                else:
+                    draft.put_quality(other, None, place)
+                    prompts |= draft.put_objects(other, self._prompts, place)
+        draft.keep_places(states)
+        return prompts, states
 
     def mark_clean(self) -> None:
         """Say that all of it is saved elsewhere, too; the next change takes this back."""
@@ -160,6 +189,12 @@ class _Draft:
         else:
             self.drop(name)
 
+    def keep_places(self, places: Collection[str]) -> None:
+        """Drop what is said of all other places but the first."""
+        gone = [n for n in self.digests if "/" in n[0] and f"/{n[0].split('/')[1]}" not in places]
+        for name in gone:
+            self.drop(name)
+
     def look_at_plane(self, work: Workspace, plane: int) -> None:
         """Note whether a plane that is kept elsewhere is another than it was."""
         pixels = np.asarray(work.labels.array[work.labels.planes.index(plane)])
@@ -169,26 +204,34 @@ class _Draft:
             self.note_change()
 
     def put_objects(
-        self, work: Workspace, known: Mapping[Name, tuple[Prompt, ...]]
+        self, work: Workspace, known: Mapping[Name, tuple[Prompt, ...]], place: str = ""
     ) -> dict[Name, tuple[Prompt, ...]]:
         """Put objects and prompts; those that are the very same as the known ones are there."""
         prompts: dict[Name, tuple[Prompt, ...]] = {}
         for object_id, one in work.objects.items():
             followed = work.tracker.followed_frames(object_id)
-            self.put(("object", str(object_id)), encode_object(one, followed))
-            prompts |= {("prompts", f"{object_id}/{f}"): on for f, on in one.prompts.items()}
+            self.put((f"object{place}", str(object_id)), encode_object(one, followed))
+            on_frames = one.prompts.items()
+            prompts |= {(f"prompts{place}", f"{object_id}/{f}"): on for f, on in on_frames}
         for name, on_frame in prompts.items():
             if known.get(name) is not on_frame:
                 self.put(name, encode_prompts(on_frame))
-        self.keep_only("object", {str(i) for i in work.objects})
-        self.keep_only("prompts", {key for _, key in prompts})
+        self.keep_only(f"object{place}", {str(i) for i in work.objects})
+        self.keep_only(f"prompts{place}", {key for _, key in prompts})
         return prompts
 
-    def put_quality(self, work: Workspace, since: int | None) -> None:
+    def put_quality(self, work: Workspace, since: int | None, place: str = "") -> None:
         """Put pages of the quality table: those written after so many changes, or all."""
         keys, new = set(), set(work.quality.changes.since(since or 0))
         for object_id, number, page in work.quality.pages():
             keys.add(f"{object_id}/{number}")
             if since is None or (object_id, number) in new:
-                self.put(("quality", f"{object_id}/{number}"), little_endian(page).tobytes())
-        self.keep_only("quality", keys)
+                name = f"quality{place}", f"{object_id}/{number}"
+                self.put(name, little_endian(page).tobytes())
+        self.keep_only(f"quality{place}", keys)
+
+
+def _state(work: Workspace) -> tuple[Any, ...]:
+    """Give what differs as soon as anything was changed; objects are never changed themselves."""
+    changes, objects = work.labels.changes, tuple(work.objects.items())
+    return work, changes, changes.count, work.quality.changes.count, work.history.rewinds, objects

@@ -43,6 +43,11 @@ class Revisions:
         with self._work.lock:
             return tuple(step.text for step in self._work.history.undone)
 
+    def knows(self, step: Step) -> bool:
+        """Whether a step is one of those that can be undone, or redone."""
+        with self._work.lock:
+            return step in (*self._work.history.done, *self._work.history.undone)
+
     def undo(self, only: Step | None = None) -> str:
         """Undo the last change: what it changed is bit for bit what it was before.
 
