@@ -164,7 +164,7 @@ def test_depth_of_four_axes_is_played_at_its_time(blobs, tiny_model, qtbot, hand
     session = Session(stack, tiny_model, 1, view=View(axis=1, held={0: 2}))
     cell = session.add_object("deep")
     session.add_points(cell, 3, [[36, 40]])
-    for _ in session.propagate():
+    for _ in session.propagate("both"):
         pass
     before = session.labels.copy()
     viewer = ViewerModel()

@@ -108,6 +108,7 @@ def test_removed_object_is_painted_nowhere(dock, viewer, qtbot):
 
 def test_painted_object_is_followed_from_its_frame(dock, viewer, qtbot, hand):
     layer = paint(dock, viewer, 2, 34, 40, size=15)
+    dock.panels.track.direction.setCurrentText("Forward →")
     dock.annotator.propagate()
     hand.wait_until_idle(dock)
 
