@@ -217,8 +217,8 @@ class Bench:
         yield from self._stepped(made, steps)
 
     def cancel(self, image: Image) -> None:
-        """Have a run end before its frame is done, without waiting for a turn."""
-        if made := self._made.get(image):
+        """Have a run in an image end before its frame is done, without waiting for a turn."""
+        for made in self._made.of(image):
             made.session.cancel()
 
     def _stepped(
