@@ -61,6 +61,19 @@ def test_click_before_the_viewer_is_closed_is_saved(window, docked, hand, qtbot,
     assert list(saved(docked, blobs[0], tiny_model).objects[1].prompts) == [0, 3]
 
 
+def test_prompts_outlive_the_layers_that_go_with_the_viewer(
+    window, docked, hand, qtbot, blobs, tiny_model
+):
+    hand.add_points(docked, [0, 30, 40])
+    docked.annotator.propagate()
+    hand.wait_until_idle(docked)
+    qtbot.waitUntil(lambda: not docked.annotator.is_busy, timeout=WAIT)
+
+    window.close()
+
+    assert list(saved(docked, blobs[0], tiny_model).objects[1].prompts) == [0]
+
+
 def test_edits_that_wait_when_the_dock_is_closed_are_made(
     window, docked, hand, qtbot, blobs, tiny_model, monkeypatch
 ):

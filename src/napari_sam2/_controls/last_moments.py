@@ -52,6 +52,8 @@ class LastMoments(QObject):
 
     def steps(self) -> list[Steps]:
         """Read what was drawn a moment ago; give what is to be done for the session to know."""
+        if self._is_removing:  # with what they were drawn on, prompts are gone, but not taken back
+            return []
         with suppress(RuntimeError):  # of the window, not everything may be there any more
             if task := self._read():
                 return [Steps(partial(self._bench.synchronise, task))]
@@ -63,11 +65,12 @@ class LastMoments(QObject):
 
     def _read_before_removal(self, event: Any) -> None:
         """Read before the first of several layers goes: with the viewer, all do."""
-        if self._is_waiting() and not self._is_removing:
-            self._is_removing = True
-            QTimer.singleShot(0, self._end_removal)
-            if task := self._read():
-                self._take_in(task)
+        if self._is_removing:
+            return
+        if self._is_waiting() and (task := self._read()):
+            self._take_in(task)
+        self._is_removing = True
+        QTimer.singleShot(0, self._end_removal)
 
     def _end_removal(self) -> None:
         self._is_removing = False
