@@ -63,11 +63,12 @@ class LastMoments(QObject):
 
     def _read_before_removal(self, event: Any) -> None:
         """Read before the first of several layers goes: with the viewer, all do."""
-        if self._is_waiting() and not self._is_removing:
-            self._is_removing = True
-            QTimer.singleShot(0, self._end_removal)
-            if task := self._read():
-                self._take_in(task)
+        if self._is_removing:  # what waits now is that others are gone
+            return
+        self._is_removing = True
+        QTimer.singleShot(0, self._end_removal)
+        if self._is_waiting() and (task := self._read()):
+            self._take_in(task)
 
     def _end_removal(self) -> None:
         self._is_removing = False
