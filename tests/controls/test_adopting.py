@@ -164,7 +164,7 @@ def test_depth_of_four_axes_is_played_at_its_time(blobs, tiny_model, qtbot, hand
     session = Session(stack, tiny_model, 1, view=View(axis=1, held={0: 2}))
     cell = session.add_object("deep")
     session.add_points(cell, 3, [[36, 40]])
-    for _ in session.propagate("both"):
+    for _ in session.propagate():
         pass
     before = session.labels.copy()
     viewer = ViewerModel()
@@ -173,6 +173,7 @@ def test_depth_of_four_axes_is_played_at_its_time(blobs, tiny_model, qtbot, hand
 
     assert widget.panels.image.axes.currentIndex() == 1
     assert viewer.dims.current_step[:2] == (2, 3)
+    widget.panels.track.direction.setCurrentText("Forward →")
     widget.annotator.propagate()
     hand.wait_until_idle(widget)
 

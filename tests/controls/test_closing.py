@@ -61,17 +61,19 @@ def test_click_before_the_viewer_is_closed_is_saved(window, docked, hand, qtbot,
     assert list(saved(docked, blobs[0], tiny_model).objects[1].prompts) == [0, 3]
 
 
-def test_prompts_outlive_the_layers_that_go_with_the_viewer(
+def test_prompts_of_all_layers_stay_when_the_viewer_is_closed(
     window, docked, hand, qtbot, blobs, tiny_model
 ):
     hand.add_points(docked, [0, 30, 40])
-    docked.annotator.propagate()
-    hand.wait_until_idle(docked)
+    docked.annotator.new_object()
+    hand.add_boxes(docked, hand.rectangle(45, 75, 75, 105))
+    qtbot.waitUntil(lambda: hand.previewed(window) == {1, 2}, timeout=WAIT)
     qtbot.waitUntil(lambda: not docked.annotator.is_busy, timeout=WAIT)
 
-    window.close()
+    window.close()  # takes the layers out one by one
 
-    assert list(saved(docked, blobs[0], tiny_model).objects[1].prompts) == [0]
+    session = saved(docked, blobs[0], tiny_model)
+    assert [len(session.prompts(object_id, 0)) for object_id in (1, 2)] == [1, 1]
 
 
 def test_edits_that_wait_when_the_dock_is_closed_are_made(

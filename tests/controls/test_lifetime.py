@@ -171,6 +171,7 @@ def test_any_axis_can_be_played(dock, viewer, hand):
     dock.panels.image.axes.activated.emit(2)
     assert viewer.dims.order == (2, 0, 1)
     assert dock.panels.track.last.value() == 127
+    dock.panels.track.first.setValue(40)
     dock.panels.track.last.setValue(42)
     viewer.dims.set_point(2, 20)
     hand.add_points(dock, [3, 34, 40])
