@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from napari_sam2._worker import Queue
 
 TEXTS = {
-    Overlap.HIGHEST: "Highest score wins",
     Overlap.KEEP: "Keep what is there",
+    Overlap.HIGHEST: "Highest score wins",
     Overlap.OVERWRITE: "Last one overwrites",
 }
 
@@ -38,10 +38,9 @@ class OverlapBox(QWidget):
         for rule, text in TEXTS.items():
             self.box.addItem(text, rule)
         self.box.setToolTip(
-            "Where objects overlap, one of them has the pixels in the labels: the one of the\n"
-            "highest score there, the one that has them already, so that what is found anew\n"
-            "changes no other object, or the one found last. Of objects that are followed\n"
-            "together it is always the one of the highest score.\n"
+            "Where objects overlap, one of them has the pixels in the labels: the one that has\n"
+            "them already, the one of the highest score there, or the one found last.\n"
+            "Of objects that are followed together it is always the one of the highest score.\n"
             "Change it at any time: what objects lost to others is kept."
         )
         form = Form()

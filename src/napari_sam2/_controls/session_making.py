@@ -20,7 +20,7 @@ class SessionMaker:
     """Makes sessions; those of one image share its labels, and a model is loaded once."""
 
     def __init__(self) -> None:
-        self.overlap = Overlap.HIGHEST  #: of sessions to come
+        self.overlap = Overlap.KEEP  #: of sessions to come
         self.new_labels: Callable[[Stack], Any] = lambda stack: None  #: none: in memory
         self._loaded: tuple[str | SAM2, SAM2] | None = None  #: by what was asked for
 
