@@ -18,7 +18,7 @@ demo: $(VENV)/.installed
 	$(BIN)/napari-sam2 demo
 
 test: $(VENV)/.installed-tests
-	$(BIN)/python scripts/with_display.py $(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python scripts/with_display.py $(BIN)/python -m pytest -n 2 --dist loadgroup $(ARGS)
 
 lint: $(VENV)/.installed-tests
 	$(BIN)/ruff check .

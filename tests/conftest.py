@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -24,6 +25,19 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from napari_sam2.model.config import SAM2Config
+
+
+WINDOWS = {"make_napari_viewer", "qapp", "qtbot"}  #: fixtures of tests with a window
+
+if "PYTEST_XDIST_WORKER" in os.environ:
+    torch.set_num_threads(1)  # there is a worker a core
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Have one worker open all windows: those of two would take the keyboard from each other."""
+    for item in items:
+        if WINDOWS & set(getattr(item, "fixturenames", ())):
+            item.add_marker(pytest.mark.xdist_group("windows"))
 
 
 @pytest.fixture(scope="session", autouse=True)

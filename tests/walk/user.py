@@ -110,9 +110,13 @@ class User:
 
     def press(self, button: QAbstractButton) -> None:
         """Click a button that can be seen."""
-        self.show(button)
+
+        def is_seen() -> bool:  # what is unfolded just now is scrolled to, too
+            self.show(button)
+            return not button.visibleRegion().isEmpty()
+
+        self.wait(is_seen)
         assert button.isEnabled()
-        assert not button.visibleRegion().isEmpty()
         middle = button.rect().center()
         self.camera.follow(self, button.mapToGlobal(middle))
         QTest.mouseClick(button, Qt.MouseButton.LeftButton, pos=middle)
