@@ -8,7 +8,7 @@ import numpy as np
 from napari.layers import Points
 from qtpy.QtCore import Qt
 
-from napari_sam2._controls.prompt_layers import GREEN, RED
+from napari_sam2._controls.prompt_features import GREEN, RED
 from napari_sam2._widget import AnnotateWidget
 from napari_sam2.predictors.tracker import Tracker
 

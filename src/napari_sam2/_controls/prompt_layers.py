@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from itertools import chain
+from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +11,16 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2._controls.drawing import draw
 from napari_sam2._controls.given_masks import GivenMasks, part_masks
-from napari_sam2._layers import placed
+from napari_sam2._controls.prompt_features import (
+    NAMES,
+    add_drawings,
+    count_drawn,
+    has_columns,
+    new_layer,
+    next_on,
+    set_column,
+    set_next,
+)
 from napari_sam2._reading import (
     CANDIDATE,
     NO_CANDIDATE,
@@ -23,7 +32,7 @@ from napari_sam2._reading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 
     from napari.components import ViewerModel
 
@@ -32,8 +41,6 @@ if TYPE_CHECKING:
     from napari_sam2._layers import Stack
     from napari_sam2.prompts import Prompt
 
-GREEN, RED = "#00b10c", "#d30700"
-NAMES = {Points: "SAM 2 points", Shapes: "SAM 2 shapes"}
 #: What draws each kind of prompt: the layer, and its mode.
 TOOLS = {
     "point": (Points, "add"),
@@ -42,8 +49,6 @@ TOOLS = {
     "polygon": (Shapes, "add_polygon"),
     "scribble": (Shapes, "add_path"),
 }
-
-
 BOXES = {"add_rectangle", "add_ellipse"}  #: modes that draw a box in one drag
 DRAG = 4  #: pixels of the screen; a hand moves less when it clicks
 
@@ -112,7 +117,7 @@ class PromptLayers(QObject):
         """Make a tool ready to draw with, and its layer if need be."""
         kind, mode = TOOLS[tool]
         if self._followed[kind] is None:
-            layer = _new_layer(kind, stack, self._next)
+            layer = new_layer(kind, stack, self._next)
             self._viewer.add_layer(layer)
             self._pickers[kind].pick(layer)
         layer = self._followed[kind]
@@ -135,17 +140,15 @@ class PromptLayers(QObject):
         others : sequence of (Stack, mapping)
             At other places in the same image.
         """
-        drawings: dict[type, list[Drawing]] = {kind: [] for kind in self._followed}
         parted = [(place, *part_masks(one)) for place, one in ((stack, prompts), *others)]
         self.given.hold([(place, masks) for place, masks, _ in parted])
-        for drawing in chain.from_iterable(draw(place, drawable) for place, _, drawable in parted):
-            drawings[Points if drawing.kind == "point" else Shapes].append(drawing)
-        for kind, drawn in drawings.items():
+        drawings = _by_layer(d for place, _, drawable in parted for d in draw(place, drawable))
+        for kind in self._followed:
             layer = None
-            if drawn:
-                layer = _new_layer(kind, stack, self._next)
-                _add_drawings(layer, drawn)
-                self._set_defaults(layer)
+            if drawn := drawings.get(kind):
+                layer = new_layer(kind, stack, self._next)
+                add_drawings(layer, drawn)
+                set_next(layer, self._next)
                 self._viewer.add_layer(layer)
             self._pickers[kind].pick(layer)
 
@@ -158,7 +161,7 @@ class PromptLayers(QObject):
         """Say whose the next prompts are, and of which sign."""
         self._next = {OBJECT: object_id, POSITIVE: positive}
         for layer in self.layers():
-            self._set_defaults(layer)
+            set_next(layer, self._next)
 
     def flip_selected(self) -> bool:
         """Change the sign of selected prompts; tell whether there were any."""
@@ -166,10 +169,10 @@ class PromptLayers(QObject):
         for layer in self.layers():
             # A point that was just added is selected too, but it is not meant.
             selected = list(layer.selected_data) if layer.mode in {"select", "direct"} else []
-            if selected and _has_columns(layer):
+            if selected and has_columns(layer):
                 signs = np.array(column(layer, POSITIVE, True))
                 signs[selected] = ~signs[selected]
-                _set_column(layer, POSITIVE, signs)
+                set_column(layer, POSITIVE, signs)
                 flipped = True
         return flipped
 
@@ -183,8 +186,8 @@ class PromptLayers(QObject):
             chosen = np.array(column(points, CANDIDATE, NO_CANDIDATE))
             chosen[found] = NO_CANDIDATE
             chosen[found[0]] = candidate
-            _set_column(points, CANDIDATE, chosen)
-            self._set_defaults(points)
+            set_column(points, CANDIDATE, chosen)
+            set_next(points, self._next)
 
     def split_boxes(self, stack: Stack, default: int, begin: Any) -> None:
         """Give every box beyond the first of an object and a frame to a new object.
@@ -198,12 +201,12 @@ class PromptLayers(QObject):
             Begins an object and gives its id.
         """
         shapes = self._followed[Shapes]
-        if shapes is None or not _has_columns(shapes):
+        if shapes is None or not has_columns(shapes):
             return
         for index in extra_boxes(stack, self._viewer.dims, shapes, default):
             owners = column(shapes, OBJECT, default)
             owners[index] = begin()
-            _set_column(shapes, OBJECT, np.array(owners))
+            set_column(shapes, OBJECT, np.array(owners))
 
     def remove(self, stack: Stack, object_id: int, frame: int | None = None) -> None:
         """Remove an object's prompts, from one frame or from all."""
@@ -216,10 +219,9 @@ class PromptLayers(QObject):
 
     def add(self, stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]) -> None:
         """Draw further prompts, given by object and frame, on layers that are there."""
-        for drawing in draw(stack, prompts):
-            kind = Points if drawing.kind == "point" else Shapes
+        for kind, drawn in _by_layer(draw(stack, prompts)).items():
             if (layer := self._followed[kind]) is not None:
-                _add_drawing(layer, drawing)
+                add_drawings(layer, drawn)
 
     def give_to(self, stack: Stack, object_id: int, other: int) -> None:
         """Have all prompts of an object be another's."""
@@ -231,7 +233,7 @@ class PromptLayers(QObject):
             owners = np.array(column(layer, OBJECT, other), dtype=int)
             if OBJECT in layer.features and (owners == object_id).any():
                 owners[owners == object_id] = other
-                _set_column(layer, OBJECT, owners)
+                set_column(layer, OBJECT, owners)
 
     def remove_objects(self, stack: Stack, object_ids: Collection[int]) -> None:
         """Remove all prompts of some objects, and those of no one by name."""
@@ -256,7 +258,7 @@ class PromptLayers(QObject):
         """Go on with the layer of an earlier dock."""
         named = [layer for layer in self._viewer.layers if layer.name == NAMES[kind]]
         for layer in named:
-            if isinstance(layer, kind) and _has_columns(layer):
+            if isinstance(layer, kind) and has_columns(layer):
                 self._pickers[kind].pick(layer)
 
     def _follow(self, kind: type, layer: Any) -> None:
@@ -269,8 +271,8 @@ class PromptLayers(QObject):
             for event, handler in self._handlers(layer):
                 event.connect(handler)
             layer.mouse_drag_callbacks.append(self._watch_hand)
-            self._set_defaults(layer)
-            self._sizes[kind] = _size(layer)
+            set_next(layer, self._next)
+            self._sizes[kind] = count_drawn(layer)
         self._tell_tool()
         self.edited.emit()
 
@@ -286,19 +288,13 @@ class PromptLayers(QObject):
             handlers.append((events.feature_defaults, self._keep_defaults))
         return handlers
 
-    def _set_defaults(self, layer: Any) -> None:
-        if _has_columns(layer) and dict(layer.feature_defaults.iloc[0]) != (
-            fitting := _fitting(layer, self._next)
-        ):
-            layer.feature_defaults = fitting
-
     def _keep_defaults(self, event: Any) -> None:
         """Follow the object of points that are selected, but not their sign."""
-        if not _has_columns(event.source):
+        if not has_columns(event.source):
             return
-        if _defaults(event.source) != self._next:
-            self.object_picked.emit(_defaults(event.source)[OBJECT])
-        self._set_defaults(event.source)
+        if (chosen := next_on(event.source)) != self._next:
+            self.object_picked.emit(chosen[OBJECT])
+        set_next(event.source, self._next)
 
     def _tell_edited(self, event: Any = None) -> None:
         if self._is_hand_down:
@@ -309,7 +305,7 @@ class PromptLayers(QObject):
     def _notice_pasted(self, event: Any) -> None:
         """Notice points that come from the clipboard, of which napari tells nobody."""
         kind = Shapes if isinstance(event.source, Shapes) else Points
-        size = _size(event.source)
+        size = count_drawn(event.source)
         if self._sizes.get(kind) != size:
             self._sizes[kind] = size
             self._tell_edited()
@@ -340,104 +336,9 @@ class PromptLayers(QObject):
         self.tool_changed.emit(self.tool)
 
 
-def _add_drawings(layer: Points | Shapes, drawings: Sequence[Drawing]) -> None:
-    # All at once: the layer is drawn anew each time that something is added.
-    if isinstance(layer, Points):
-        layer.add(np.concatenate([drawing.vertices for drawing in drawings]))
-    else:
-        kinds = [drawing.kind for drawing in drawings]
-        layer.add([drawing.vertices for drawing in drawings], shape_type=kinds)
-    _set_column(layer, OBJECT, np.array([drawing.object_id for drawing in drawings]))
-    _set_column(layer, POSITIVE, np.array([drawing.positive for drawing in drawings]))
-    if CANDIDATE in layer.features:
-        chosen = [NO_CANDIDATE if d.candidate is None else d.candidate for d in drawings]
-        _set_column(layer, CANDIDATE, np.array(chosen))
-    layer.selected_data = set()
-
-
-def _add_drawing(layer: Points | Shapes, drawing: Drawing) -> None:
-    if isinstance(layer, Points):
-        layer.add(drawing.vertices)
-    else:
-        layer.add([drawing.vertices], shape_type=[drawing.kind])
-    for name, value in (
-        (OBJECT, drawing.object_id),
-        (POSITIVE, drawing.positive),
-        (CANDIDATE, drawing.candidate),
-    ):
-        if name in layer.features:
-            values = np.array(layer.features[name])
-            values[-1] = value
-            _set_column(layer, name, values)
-    layer.selected_data = set()
-
-
-def _size(layer: Points | Shapes) -> int:
-    return int(layer.nshapes) if isinstance(layer, Shapes) else len(layer.data)
-
-
-def _has_columns(layer: Any) -> bool:
-    return {OBJECT, POSITIVE} <= set(layer.features)
-
-
-def _defaults(layer: Any) -> dict[str, Any]:
-    defaults = layer.feature_defaults.iloc[0]
-    return {OBJECT: int(defaults[OBJECT]), POSITIVE: bool(defaults[POSITIVE])}
-
-
-def _fitting(layer: Any, values: Mapping[str, Any]) -> dict[str, Any]:
-    """Give defaults for all features of a layer, whatever else it has, and no others.
-
-    What was chosen for one point is not meant for the next.
-    """
-    kept = dict(layer.feature_defaults.iloc[0])
-    wanted = {**kept, CANDIDATE: NO_CANDIDATE, **values}
-    return {name: wanted[name] for name in kept}
-
-
-def _set_column(layer: Any, name: str, values: np.ndarray) -> None:
-    features = layer.features.copy()
-    features[name] = values
-    layer.features = features
-    layer.refresh_colors()
-
-
-def _new_layer(kind: type, stack: Stack, defaults: dict[str, Any]) -> Points | Shapes:
-    """Make an empty layer, in the image's pixels."""
-    image, edge = stack.image, min(stack.shape)
-    features = {OBJECT: np.empty(0, dtype=int), POSITIVE: np.empty(0, dtype=bool)}
-    first: dict[str, Any] = {OBJECT: defaults[OBJECT], POSITIVE: True}
-    if kind is Points:
-        features[CANDIDATE] = np.empty(0, dtype=int)
-        first[CANDIDATE] = NO_CANDIDATE
-    common = {
-        "ndim": image.ndim,
-        "name": NAMES[kind],
-        "features": features,
-        # The first value to be seen gets the first colour of a Shapes layer.
-        "feature_defaults": first,
-        **placed(stack),
-    }
-    if kind is Shapes:
-        layer = Shapes(
-            None,
-            edge_color=POSITIVE,
-            edge_color_cycle=[GREEN, RED],
-            face_color="transparent",
-            edge_width=edge / 200,
-            **common,
-        )
-    else:
-        layer = Points(
-            None,
-            face_color=POSITIVE,
-            face_color_cycle={True: GREEN, False: RED},
-            border_color="white",
-            border_width=0.12,
-            size=edge / 40,
-            # No lower limit: napari draws an empty frame as one point of size 0.
-            canvas_size_limits=(0, 16),
-            **common,
-        )
-    layer.feature_defaults = {**first, **defaults}
-    return layer
+def _by_layer(drawings: Iterable[Drawing]) -> dict[type, list[Drawing]]:
+    """Tell points from shapes."""
+    parted = defaultdict(list)
+    for drawing in drawings:
+        parted[Points if drawing.kind == "point" else Shapes].append(drawing)
+    return parted

@@ -21,7 +21,7 @@ from superqt import QCollapsible
 from napari_sam2._controls.candidate_strip import CandidateStrip
 from napari_sam2._controls.forms import Form
 from napari_sam2._controls.layer_picker import LayerPicker
-from napari_sam2._controls.prompt_layers import GREEN, NAMES, RED
+from napari_sam2._controls.prompt_features import GREEN, NAMES, RED
 from napari_sam2._controls.swatch import SWATCH, swatch
 
 if TYPE_CHECKING:
