@@ -48,15 +48,17 @@ def test_only_the_best_candidate_is_pulled(discs):
     assert moved.tolist() == [True, False, True, False]
 
 
-def test_absent_object_counts_for_the_object_score_alone():
+def test_of_an_absent_object_masks_are_emptied_and_its_score_lowered():
     logits = torch.zeros(1, 4, 16, 16, requires_grad=True)
+    ious = torch.rand(1, 4, requires_grad=True)
     score = torch.ones(1, 1, requires_grad=True)
-    decoded = DecodedMasks(logits, torch.rand(1, 4), torch.zeros(1, 4, 8), score)
+    decoded = DecodedMasks(logits, ious, torch.zeros(1, 4, 8), score)
 
     decoder_loss(decoded, torch.zeros(1, 16, 16), LossWeights())[0].backward()
 
-    assert not logits.grad.any()
+    assert (logits.grad > 0).all(), "a step down empties every mask"
     assert score.grad > 0, "a step down lowers the score"
+    assert not ious.grad.any(), "of what is not there no IoU is asked"
 
 
 def test_dense_targets_point_to_the_centre(blobs):

@@ -44,6 +44,7 @@ class StreamOptions:
     pool: int = 64  #: scenes held at a time, so that views of one are not neighbours
     zoom: tuple[float, float] = (0.8, 2.0)  #: of generated scenes
     nuclei_zoom: tuple[float, float] = (0.5, 3.0)
+    hiding: float | None = None  #: chance of an object to go out of sight, a frame; None draws it
 
 
 class SampleStream(IterableDataset[Sample]):
@@ -77,7 +78,9 @@ class SampleStream(IterableDataset[Sample]):
 
     def _generate(self, generator: torch.Generator) -> Sample:
         edge = round(self.options.size * (1 + 0.5 * below(3, generator)))
-        options = SceneOptions(size=(edge, edge), n_frames=self.options.n_frames)
+        options = SceneOptions(
+            size=(edge, edge), n_frames=self.options.n_frames, hiding=self.options.hiding
+        )
         scene = generate_scene(options, generator, "cpu")
         return Sample((scene.images * 255).round().to(torch.uint8), scene.labels)
 

@@ -27,8 +27,9 @@ class LossWeights:
     focal: float = 1.0
     dice: float = 1.0
     iou: float = 0.5
-    object_score: float = 0.2
+    object_score: float = 0.5
     candidates: float = 0.5  #: share of the mask terms that the best candidate bears
+    absent: float = 0.5  #: of masks of objects that are not there
 
 
 def focal_loss(logits: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
@@ -66,6 +67,26 @@ def dice_loss(logits: Tensor, target: Tensor, known: Tensor | None = None) -> Te
     return 1 - (overlap + 1) / (total + 1)
 
 
+def emptiness_loss(logits: Tensor) -> Tensor:
+    """Focal loss of masks that should be empty, divided by the area that they have.
+
+    SAM 2 learns no mask where there is no object and leaves hiding it to the object score.
+    A score that has seen few absent objects says of all that they are there; each pixel that
+    is to be empty teaches as much as one that is not.
+
+    Parameters
+    ----------
+    logits : Tensor, shape (..., H, W)
+
+    Returns
+    -------
+    Tensor, shape (...)
+    """
+    probability = logits.sigmoid()
+    wrong = probability**FOCUS * F.softplus(logits)
+    return wrong.sum(dim=(-2, -1)) / (probability.detach().sum(dim=(-2, -1)) + AREA_FLOOR)
+
+
 @torch.no_grad()
 def mask_iou(logits: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:
     """IoU of the masks that logits give with their target; shapes as in `focal_loss`."""
@@ -83,8 +104,8 @@ def decoder_loss(
 
     The single mask and the best of the three candidates are pulled to the truth (only the
     best, so that the others stay free to mean something else); every predicted IoU is
-    compared with the true one. Objects that are not there (an empty target) count only
-    for the object score.
+    compared with the true one. Of objects that are not there (an empty target) all masks
+    are pulled to nothing, and no IoU is asked for.
 
     Parameters
     ----------
@@ -125,7 +146,13 @@ def decoder_loss(
     score = F.binary_cross_entropy_with_logits(
         decoded.object_score.float()[:, 0], there.float(), reduction="none"
     )
-    per_object = torch.where(there, per_object, 0.0)
-    score = torch.where(certain, score, 0.0).sum() / certain.sum().clamp(min=1)
-    loss = per_object.sum() / there.sum().clamp(min=1) + weights.object_score * score
+    loss = (
+        _mean(per_object, there)
+        + weights.absent * _mean(emptiness_loss(logits).mean(dim=1), certain & ~there)
+        + weights.object_score * _mean(score, certain)
+    )
     return loss, ious
+
+
+def _mean(values: Tensor, counted: Tensor) -> Tensor:  # (N,), (N,) -> ()
+    return torch.where(counted, values, 0.0).sum() / counted.sum().clamp(min=1)

@@ -39,7 +39,7 @@ class Motion:
     crowding: int  #: how many times bodies push each other apart
 
 
-def draw_motion(dice: Dice, crowd: Crowd) -> Motion:
+def draw_motion(dice: Dice, crowd: Crowd, hiding: float | None) -> Motion:
     """Draw how lively a sequence is."""
     speed = dice.log_uniform(0.01, 0.3)
     drift = dice.pick((0.0, dice.uniform(0.0, 0.25)), (2, 1)) * crowd.diameter
@@ -55,7 +55,7 @@ def draw_motion(dice: Dice, crowd: Crowd) -> Motion:
         growth=dice.uniform(0.04, 0.2) if rods else dice.uniform(-0.005, 0.02),
         wobble=dice.log_uniform(0.005, 0.15),
         division=dice.log_uniform(0.01, 0.08) if dividing and not threads else 0.0,
-        vanish=dice.pick((0.0, 0.02), (3, 1)),
+        vanish=dice.pick((0.0, 0.02), (3, 1)) if hiding is None else hiding,
         crowding=4 if rods or threads else dice.pick((0, 1, 2), (1, 2, 2)),
     )
 
@@ -90,7 +90,7 @@ class _Population:
 
 def populate(dice: Dice, crowd: Crowd, options: SceneOptions) -> Bodies:
     """Draw a population and let it live for the frames asked for."""
-    motion = draw_motion(dice, crowd)
+    motion = draw_motion(dice, crowd, options.hiding)
     now = _first(dice, crowd, options, motion)
     history, parents = [], dict[int, int]()
     for frame in range(options.n_frames):

@@ -32,6 +32,7 @@ class SceneOptions:
     diameters: tuple[float, float] = (5.0, 200.0)  #: of objects, area-equivalent, pixels
     coverage: float | None = None  #: share of the area under objects, 0 to 1; None draws it
     max_objects: int = 300  #: in the first frame
+    hiding: float | None = None  #: chance of an object to go out of sight, a frame; None draws it
 
     def __post_init__(self) -> None:
         smallest, largest = self.diameters
@@ -46,3 +47,5 @@ class SceneOptions:
             raise ValueError(f"diameters must be (low, high), low from 4 px, got {self.diameters}.")
         if self.coverage is not None and not 0 < self.coverage <= 1:
             raise ValueError(f"coverage must be in (0, 1] or None, got {self.coverage}.")
+        if self.hiding is not None and not 0 <= self.hiding < 1:
+            raise ValueError(f"hiding must be in [0, 1) or None, got {self.hiding}.")
