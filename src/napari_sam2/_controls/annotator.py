@@ -6,7 +6,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from napari.layers import Image
-from qtpy.QtCore import QObject, QTimer
+from qtpy.QtCore import QObject
 
 from napari_sam2._controls.adoption import Parts, show_session
 from napari_sam2._controls.autosaver import Autosaver
@@ -26,15 +26,15 @@ from napari_sam2._controls.object_links import ObjectLinks
 from napari_sam2._controls.overlap_box import OverlapChooser
 from napari_sam2._controls.painting import Painting
 from napari_sam2._controls.place_watch import PlaceWatch
+from napari_sam2._controls.previewing import Previewer
 from napari_sam2._controls.prompt_layers import PromptLayers
 from napari_sam2._controls.results import Results
 from napari_sam2._controls.reviewer import Reviewer
-from napari_sam2._controls.status import explain
-from napari_sam2._controls.tasks import Refused, Task
+from napari_sam2._controls.tasks import Task
 from napari_sam2._controls.timeline import Timeline
 from napari_sam2._controls.tools import Tools
 from napari_sam2._reading import read_prompts
-from napari_sam2._worker import Call, Job, Queue, ignore
+from napari_sam2._worker import Call, Queue, ignore
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -44,11 +44,7 @@ if TYPE_CHECKING:
     from napari_sam2._controls.panels import Panels
     from napari_sam2._controls.tasks import Written
     from napari_sam2._layers import Stack
-    from napari_sam2.prompts import Candidates
     from napari_sam2.session import Session
-
-LOADING = "Loading the model …"
-DEBOUNCE_MS = 50  #: a preview waits until the hand has rested this long
 
 
 class Annotator(QObject):
@@ -65,8 +61,7 @@ class Annotator(QObject):
         super().__init__(parent)
         self._viewer, self._panels = viewer, panels
         self._bench = Bench()
-        self._previews, self._edits = Job(), Queue()
-        self._refused = -1  #: the serial number of the last task that had something wrong
+        self._edits = Queue()
         self._is_open = True
         self.keys = Keys(
             viewer,
@@ -85,6 +80,7 @@ class Annotator(QObject):
         self.results = Results(viewer, self.layers, self)
         self.follower = Follower(viewer, panels, self._bench, self.results)
         self._parts = parts = Parts(viewer, panels, self.layers, self.results, self.painting)
+        self.previews = Previewer(parts, self._bench, self._edits, self._read, self)
         self.overlaps = OverlapChooser(parts, self._bench, self._edits, self._read)
         self.timeline = Timeline(parts, self._bench, self.follower, self._edits, self._read)
         self.news = NewsReader(parts, self._bench, self.timeline, lambda: self._is_writing, self)
@@ -100,12 +96,7 @@ class Annotator(QObject):
         self.idle = Idle(parts, self._bench, lambda: self.is_busy, self)
         self.autosaver = Autosaver(self._bench, panels.status.complain, self)
         self.files = Files(viewer, panels, self._bench, self.autosaver, self._read, self.adopt)
-        self._edited = QTimer(self)
-        self._edited.setSingleShot(True)
-        self._edited.setInterval(DEBOUNCE_MS)
-        self._edited.timeout.connect(self._preview_live)
-        waits = self._edited.isActive, self._read, self._take_in
-        self.last_moments = LastMoments(viewer, self._bench, *waits, self)
+        self.last_moments = LastMoments(viewer, self._bench, self.previews, self._read, self)
         self._connect()
         self.keys.take()
         self._change_image()
@@ -113,7 +104,7 @@ class Annotator(QObject):
     @property
     def is_busy(self) -> bool:
         """Whether a preview or a run is under way or about to begin."""
-        return self._edited.isActive() or self._previews.is_running or self.follower.is_running
+        return self.previews.is_busy or self.follower.is_running
 
     @property
     def _is_writing(self) -> bool:
@@ -161,8 +152,7 @@ class Annotator(QObject):
 
     def segment(self) -> None:
         """Find the objects that are prompted on this frame, and show them as a preview."""
-        self._edited.stop()
-        self._preview(again=True)
+        self.previews.begin()
 
     def propagate(self) -> None:
         """Follow the prompted objects, and write them to the labels."""
@@ -175,8 +165,7 @@ class Annotator(QObject):
             )
             return
         # Previews of frames that are about to be written would come late.
-        self._edited.stop()
-        self._previews.cancel()
+        self.previews.stop()
         self.follower.start(task)
 
     def cancel(self) -> None:
@@ -224,7 +213,7 @@ class Annotator(QObject):
         is_late = self.is_busy and self._panels.image.image() is not None
         last = self.last_moments.steps() if is_late else []
         self._is_open = False
-        self._previews.cancel()
+        self.previews.stop()
         waiting = [*self._edits.hand_over(), *self.reviewer.hand_over(), *last]
         self.autosaver.do_first(waiting)
         # The reviewer hears of the table, which its links still change as they go: after them.
@@ -244,7 +233,6 @@ class Annotator(QObject):
         prompts = self._panels.prompts
         for picker in (prompts.labels, *prompts.pickers.values()):
             picker.disconnect_viewer()
-        self._edited.stop()
 
     def _read(self) -> Task | None:
         """Read layers and controls at once; say so where they make no sense."""
@@ -278,90 +266,12 @@ class Annotator(QObject):
         self.follower.give_way(task, "the image is seen in another way")
         return task
 
-    def _preview(self, *, again: bool = False) -> None:
-        task = self._read()
-        if task is None:
-            return
-        self.results.keep(task.prompts)
-        if not any(task.frame in by_frame for by_frame in task.prompts.values()):
-            self._previews.cancel()
-            if again:
-                self._panels.status.complain(
-                    "Nothing to segment: add a point, a box or an outline here."
-                )
-            self._take_in(task)
-            return
-        if not self._bench.is_loaded(task.model):
-            self._panels.status.say(LOADING)
-        self._previews.start(
-            Call(
-                partial(self._bench.segment, task, again=again),
-                on_step=partial(self._show_candidates, task),
-                on_error=self._fail_preview,
-                on_done=self._end_preview,
-            )
-        )
-
-    def _preview_live(self) -> None:
-        if self.layers.is_drawing or self._edits.is_running:
-            self._edited.start()
-        elif self._panels.image.image() is None:
-            return
-        elif self._panels.prompts.live.isChecked():
-            self._preview()
-        elif task := self._read():
-            self._take_in(task)
-
-    def _take_in(self, task: Task) -> None:
-        """Have the session know of all prompts, so that they are saved."""
-        self._edits.add(
-            Call(
-                partial(self._bench.synchronise, task),
-                on_step=ignore,
-                on_error=self._panels.status.fail,
-            )
-        )
-
     def _edit(self, stack: Stack, steps: Any) -> None:
         show = partial(self._show_written, stack)
         self._edits.add(Call(steps, on_step=show, on_error=self._panels.status.fail))
 
-    def _show_candidates(self, task: Task, step: Candidates | Refused) -> None:
-        if isinstance(step, Refused):
-            self._refused = task.serial
-            self.results.forget(step.object_id)
-            self._panels.status.complain(f"{task.names[step.object_id]}: {step.why}")
-            return
-        self._bench.mark_shown(task, step)
-        self.results.preview(task.stack, step)
-        self._panels.model.show_device(self._bench.device)
-        if self._refused != task.serial:  # what is wrong has to be read
-            self._tell_quality(task, step)
-
-    def _tell_quality(self, task: Task, candidates: Candidates) -> None:
-        best, count = candidates.best, len(candidates.masks)
-        self._panels.objects.model.show_scores({best.object_id: best.iou})
-        now = task.stack.current_frame(self._viewer.dims)
-        # An answer that comes late, or is another object's, is not what the eye is on.
-        if (best.object_id, candidates.frame) != (self._panels.objects.current(), now):
-            return
-        self._panels.status.say(
-            f"{task.names[best.object_id]}, frame {candidates.frame}: predicted IoU {best.iou:.2f}"
-            + (f", number {candidates.chosen + 1} of {count} candidates" if count > 1 else "")
-        )
-
-    def _end_preview(self) -> None:
-        if self._panels.status.label.text() == LOADING:  # no answer was about the current object
-            self._panels.status.say("")
-
     def _show_written(self, stack: Stack, step: Written) -> None:
         self.results.show_labels(stack, step.labels)
-
-    def _fail_preview(self, error: Exception) -> None:
-        if isinstance(error, ValueError):
-            self._panels.status.complain(explain(error))  # a prompt to mend: no need for a pop-up
-        else:
-            self._panels.status.fail(error)
 
     def _remove_objects(self, object_ids: tuple[int, ...]) -> None:
         self.results.forget(*object_ids)
@@ -386,10 +296,9 @@ class Annotator(QObject):
         self._start_over("another model was chosen")
 
     def _start_over(self, why: str = "") -> None:
-        self._previews.cancel()
         self.follower.cancel(why)
         self.results.forget_all()
-        self._edited.start()
+        self.previews.start_over()
 
     def _let_go(self, event: Any) -> None:
         """Stop work on an image that is removed, and keep nothing of it."""
@@ -403,13 +312,13 @@ class Annotator(QObject):
 
     def _connect(self) -> None:
         panels = self._panels
-        self.layers.edited.connect(self._edited.start)
+        self.layers.edited.connect(self.previews.begin_soon)
         self.results.changed.connect(self.reviewer.refresh)
-        self.painting.edited.connect(self._edited.start)
+        self.painting.edited.connect(self.previews.begin_soon)
         for follow in (self.reviewer.refresh, self.overlaps.show):
             self.place.moved.connect(follow)
         panels.objects.removed.connect(self._remove_objects)
-        panels.objects.renamed.connect(self._edited.start)
+        panels.objects.renamed.connect(self.previews.begin_soon)
         self.results.labels_shown.connect(self.autosaver.watch_painting)
         panels.image.changed.connect(self._change_image)
         panels.model.changed.connect(self._change_model)

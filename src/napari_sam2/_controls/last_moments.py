@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sam2._controls.bench import Bench
+    from napari_sam2._controls.previewing import Previewer
     from napari_sam2._controls.tasks import Task
 
 
@@ -26,12 +27,10 @@ class LastMoments(QObject):
     ----------
     viewer : ViewerModel
     bench : Bench
-    is_waiting : callable
-        Whether anything drawn has not been read yet.
+    previews : Previewer
+        Knows whether anything drawn has not been read yet.
     read : callable
         Reads layers and controls; gives None where they make no sense.
-    take_in : callable
-        Has the session know of what was read.
     parent : QObject
     """
 
@@ -39,14 +38,13 @@ class LastMoments(QObject):
         self,
         viewer: ViewerModel,
         bench: Bench,
-        is_waiting: Callable[[], bool],
+        previews: Previewer,
         read: Callable[[], Task | None],
-        take_in: Callable[[Task], None],
         parent: QObject,
     ) -> None:
         super().__init__(parent)
         self._viewer, self._bench = viewer, bench
-        self._is_waiting, self._read, self._take_in = is_waiting, read, take_in
+        self._previews, self._read = previews, read
         self._is_removing = False  #: whether layers are being removed, one after the other
         viewer.layers.events.removing.connect(self._read_before_removal)
 
@@ -67,8 +65,8 @@ class LastMoments(QObject):
         """Read before the first of several layers goes: with the viewer, all do."""
         if self._is_removing:
             return
-        if self._is_waiting() and (task := self._read()):
-            self._take_in(task)
+        if self._previews.is_waiting and (task := self._read()):
+            self._previews.take_in(task)
         self._is_removing = True
         QTimer.singleShot(0, self._end_removal)
 
