@@ -53,7 +53,7 @@ def tell(*chapters, **options) -> None:
         os.environ["NAPARI_SAM2_AUTOSAVE"] = str(Path(folder) / "autosave")
         story = Story(Path(folder), open_window, n_boxes=3, **options)
         try:
-            story.tell(*chapters)
+            list(story.tell(*chapters))
         finally:
             story.close()
 

@@ -5,14 +5,16 @@ from __future__ import annotations
 import threading
 
 import pytest
-from hand import Hand
+from hand import Hand, settle, shut
 from napari.components import ViewerModel
-from qtpy.QtCore import QThreadPool
+from qtpy.QtCore import Qt, QThreadPool
 
 from napari_sam2._widget import AnnotateWidget
 from napari_sam2.predictors.tracker import Tracker
 
 POINTS, SHAPES, PREVIEW, LABELS = "SAM 2 points", "SAM 2 shapes", "SAM 2 preview", "SAM 2 labels"
+CTRL = Qt.KeyboardModifier.ControlModifier
+SHIFT = Qt.KeyboardModifier.ShiftModifier
 WAIT = 10_000  #: ms, for what a worker does
 KEYS = ("S", "Shift-S", "T", "C", "Shift-C", "N")
 
@@ -88,14 +90,25 @@ def viewer(blobs) -> ViewerModel:
 
 
 @pytest.fixture
-def dock(viewer, tiny_model, qtbot):
+def open_dock(tiny_model, qtbot):
+    """Opens docks that are shut again, without a window."""
+    docks = []
+
+    def open_dock(viewer):
+        dock = AnnotateWidget(viewer, model=tiny_model)
+        qtbot.addWidget(dock, before_close_func=lambda dock: dock.annotator.shut())
+        docks.append(dock)
+        return dock
+
+    yield open_dock
+    for dock in docks:
+        shut(dock)
+
+
+@pytest.fixture
+def dock(viewer, open_dock):
     """A dock without a window: for what needs neither mouse nor keys."""
-    widget = AnnotateWidget(viewer, model=tiny_model)
-    qtbot.addWidget(widget, before_close_func=lambda widget: widget.annotator.shut())
-    yield widget
-    widget.annotator.shut()
-    widget.annotator.autosaver.wait()
-    assert QThreadPool.globalInstance().waitForDone(WAIT)
+    return open_dock(viewer)
 
 
 @pytest.fixture
@@ -136,3 +149,21 @@ def prompted(monkeypatch) -> list[tuple[int, int]]:
 @pytest.fixture
 def hand(qtbot) -> Hand:
     return Hand()
+
+
+@pytest.fixture
+def keys(window, docked, hand):
+    """Presses keys in the window, and waits until all is done."""
+
+    class Presses:
+        def press(self, key, modifier):
+            hand.press(window, key, modifier)
+            settle(docked)
+
+        def undo(self):
+            self.press(Qt.Key.Key_Z, CTRL)
+
+        def redo(self):
+            self.press(Qt.Key.Key_Z, CTRL | SHIFT)
+
+    return Presses()

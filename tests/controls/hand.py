@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
-from qtpy.QtCore import QPoint, Qt
+from qtpy.QtCore import QPoint, Qt, QThreadPool
 from qtpy.QtTest import QTest
 
 if TYPE_CHECKING:
@@ -24,6 +24,21 @@ def wait_until(condition: Callable[[], Any], timeout: float = WAIT) -> None:
         if time.monotonic() > deadline:
             raise TimeoutError(f"This does not hold after {timeout:.0f} ms: {condition}")
         QTest.qWait(10)
+
+
+def settle(dock):
+    """Wait until all is done that was asked for, also what begins when the hand rests."""
+    annotator = dock.annotator
+    QTest.qWait(60)
+    wait_until(lambda: not (annotator.is_busy or annotator._edits.is_running))
+    QTest.qWait(50)
+
+
+def shut(dock):
+    """Close a dock for good, and wait until its threads have ended."""
+    dock.annotator.shut()
+    assert QThreadPool.globalInstance().waitForDone(WAIT)
+    dock.annotator.autosaver.wait()
 
 
 class Hand:

@@ -11,8 +11,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hand import shut
 from napari.components import ViewerModel
-from qtpy.QtCore import QThreadPool
 
 from napari_sam2._controls import autosaver
 from napari_sam2._controls.object_model import Column
@@ -43,29 +43,6 @@ def unsaved(blobs, tiny_model) -> Session:
     file.save(session)
     file.close()
     return session
-
-
-@pytest.fixture
-def open_dock(tiny_model, qtbot):
-    """Opens docks that are shut again."""
-    docks = []
-
-    def open_dock(viewer):
-        dock = AnnotateWidget(viewer, model=tiny_model)
-        qtbot.addWidget(dock, before_close_func=lambda dock: dock.annotator.shut())
-        docks.append(dock)
-        return dock
-
-    yield open_dock
-    for dock in docks:
-        shut(dock)
-    dock.annotator.autosaver.wait()
-
-
-def shut(dock):
-    dock.annotator.shut()
-    assert QThreadPool.globalInstance().waitForDone(WAIT)
-    dock.annotator.autosaver.wait()
 
 
 def work_on(dock, hand, qtbot):

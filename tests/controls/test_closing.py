@@ -8,6 +8,7 @@ from time import monotonic
 
 import numpy as np
 import pytest
+from hand import settle
 from qtpy.QtCore import QThreadPool
 
 from napari_sam2._controls.bench import Bench
@@ -27,13 +28,18 @@ def saved(dock, data, model):
     return Session.load(found.path, data, model)
 
 
-def test_click_before_the_dock_is_closed_is_saved(window, docked, hand, qtbot, blobs, tiny_model):
+@pytest.fixture
+def just_clicked(docked, hand):
+    """Object 1 was followed, and has just been clicked again."""
     hand.add_points(docked, [0, 30, 40])
     docked.annotator.propagate()
     hand.wait_until_idle(docked)
-    qtbot.wait(300)
+    settle(docked)
     hand.add_points(docked, [3, 36, 40])
 
+
+@pytest.mark.usefixtures("just_clicked")
+def test_click_before_the_dock_is_closed_is_saved(window, docked, blobs, tiny_model):
     window.window.remove_dock_widget(docked)
 
     assert list(saved(docked, blobs[0], tiny_model).objects[1].prompts) == [0, 3]
@@ -49,13 +55,8 @@ def test_first_click_before_the_dock_is_closed_is_saved(window, docked, hand, bl
     docked.deleteLater()
 
 
-def test_click_before_the_viewer_is_closed_is_saved(window, docked, hand, qtbot, blobs, tiny_model):
-    hand.add_points(docked, [0, 30, 40])
-    docked.annotator.propagate()
-    hand.wait_until_idle(docked)
-    qtbot.wait(300)
-    hand.add_points(docked, [3, 36, 40])
-
+@pytest.mark.usefixtures("just_clicked")
+def test_click_before_the_viewer_is_closed_is_saved(window, docked, blobs, tiny_model):
     window.close()
 
     assert list(saved(docked, blobs[0], tiny_model).objects[1].prompts) == [0, 3]

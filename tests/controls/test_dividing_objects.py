@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hand import settle
 from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 
@@ -49,7 +50,7 @@ def dividing(truth, tiny_model, qtbot):
     layer = viewer.layers["SAM 2 paint"]
     layer.brush_size = 31
     layer.paint((0, 48, 60), 1)
-    settle(dock, qtbot)
+    settle(dock)
     dock.panels.track.divisions.click()
     run(dock, qtbot)
     yield dock
@@ -57,16 +58,10 @@ def dividing(truth, tiny_model, qtbot):
     dock.annotator.autosaver.wait()
 
 
-def settle(dock, qtbot):
-    annotator = dock.annotator
-    qtbot.waitUntil(lambda: not (annotator.is_busy or annotator._edits.is_running), timeout=WAIT)
-    qtbot.wait(150)
-
-
 def run(dock, qtbot):
     dock.annotator.propagate()
     qtbot.waitUntil(dock.panels.track.propagate_button.isEnabled, timeout=WAIT)
-    settle(dock, qtbot)
+    settle(dock)
 
 
 def labels_of(dock):
@@ -91,7 +86,7 @@ def test_daughters_are_listed_and_stay(dividing, qtbot):
 
     dividing.annotator.new_object()
     dividing.annotator.segment()
-    settle(dividing, qtbot)
+    settle(dividing)
 
     assert ids_on(dividing, 5) == {2, 3}
 
@@ -109,12 +104,12 @@ def test_division_is_undone_and_redone_with_its_run(dividing, qtbot):
     found = labels_of(dividing).copy()
 
     dividing.annotator.timeline.undo()
-    settle(dividing, qtbot)
+    settle(dividing)
     assert dividing.panels.objects.names() == {1: "object 1"}
     assert not labels_of(dividing).any()
     assert list(dividing.session.objects) == [1]
     dividing.annotator.timeline.redo()
-    settle(dividing, qtbot)
+    settle(dividing)
 
     np.testing.assert_array_equal(labels_of(dividing), found)
     assert list(dividing.panels.objects.names()) == [1, 2, 3]
@@ -124,11 +119,11 @@ def test_division_is_undone_and_redone_with_its_run(dividing, qtbot):
 def test_daughters_that_are_removed_are_gone_until_that_is_undone(dividing, qtbot):
     found = labels_of(dividing).copy()
     dividing.panels.objects.remove([2])
-    settle(dividing, qtbot)
+    settle(dividing)
     assert ids_on(dividing, 5) == {3}
 
     dividing.annotator.timeline.undo()
-    settle(dividing, qtbot)
+    settle(dividing)
 
     np.testing.assert_array_equal(labels_of(dividing), found)
     assert dividing.panels.objects.names()[2] == "object 1.1"

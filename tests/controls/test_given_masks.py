@@ -6,6 +6,7 @@ from time import thread_time
 
 import numpy as np
 import pytest
+from hand import settle
 from napari.components import ViewerModel
 from napari.layers import Shapes
 
@@ -36,18 +37,6 @@ def opened(dock, viewer, session) -> AnnotateWidget:
     return dock
 
 
-@pytest.fixture
-def settle(opened, qtbot):
-    def wait():
-        annotator = opened.annotator
-        qtbot.wait(150)
-        qtbot.waitUntil(
-            lambda: not (annotator.is_busy or annotator._edits.is_running), timeout=WAIT
-        )
-
-    return wait
-
-
 def held(session):
     return {i: {f: len(p) for f, p in one.prompts.items()} for i, one in session.objects.items()}
 
@@ -59,16 +48,16 @@ def outlined(viewer, frame):
     return set(np.unique(layer.data).tolist()) - {0} if here else set()
 
 
-def test_masks_are_prompts_that_no_shape_shows(opened, viewer, session, blobs, settle):
-    settle()
+def test_masks_are_prompts_that_no_shape_shows(opened, viewer, session, blobs):
+    settle(opened)
 
     assert SHAPES not in viewer.layers
     assert opened.annotator._read().prompts[1] == {0: (MaskPrompt(0, blobs[1][0] == 1),)}
     assert held(session) == {1: {0: 1}, 2: {0: 1, 3: 1}}
 
 
-def test_table_counts_frames_with_masks(opened, settle):
-    settle()
+def test_table_counts_frames_with_masks(opened):
+    settle(opened)
     cells = [opened.panels.objects.model.index(row, Column.PROMPTED).data() for row in (0, 1)]
 
     assert cells == ["1", "2"]
@@ -87,38 +76,38 @@ def test_outlines_are_those_of_the_frame_in_view(opened, viewer):
     assert outlined(viewer, 0) == {1, 2}
 
 
-def test_cleared_mask_is_gone_and_comes_back_with_undo(opened, viewer, session, settle):
+def test_cleared_mask_is_gone_and_comes_back_with_undo(opened, viewer, session):
     opened.panels.objects.make_current(2)
     opened.annotator.clear_prompts()
-    settle()
+    settle(opened)
     assert held(session) == {1: {0: 1}, 2: {3: 1}}
     assert outlined(viewer, 0) == {1}
     assert opened.panels.undo.undo_button.toolTip().endswith("remove a mask")
 
     opened.annotator.timeline.undo()
-    settle()
+    settle(opened)
     assert held(session) == {1: {0: 1}, 2: {0: 1, 3: 1}}
     assert outlined(viewer, 0) == {1, 2}
 
     opened.annotator.timeline.redo()
-    settle()
+    settle(opened)
     assert held(session) == {1: {0: 1}, 2: {3: 1}}
 
 
-def test_removed_object_takes_its_masks_along(opened, viewer, session, settle):
+def test_removed_object_takes_its_masks_along(opened, viewer, session):
     opened.panels.objects.make_current(1)
     opened.panels.objects.remove_selected()
-    settle()
+    settle(opened)
 
     assert held(session) == {2: {0: 1, 3: 1}}
     assert outlined(viewer, 0) == {2}
 
 
-def test_outline_that_is_drawn_is_added_to_the_mask(opened, session, blobs, settle, hand):
+def test_outline_that_is_drawn_is_added_to_the_mask(opened, session, blobs, hand):
     opened.panels.objects.make_current(1)
     shapes = hand.take_up(opened, "outline", Shapes)
     shapes.add_polygons(np.array(hand.rectangle(80, 10, 90, 20)))
-    settle()
+    settle(opened)
 
     (mask,) = session.prompts(1, 0)
     wanted = blobs[1][0] == 1
@@ -126,37 +115,37 @@ def test_outline_that_is_drawn_is_added_to_the_mask(opened, session, blobs, sett
     np.testing.assert_array_equal(mask.mask, wanted)
 
 
-def test_layer_that_is_removed_takes_its_masks_along_until_undone(opened, viewer, session, settle):
+def test_layer_that_is_removed_takes_its_masks_along_until_undone(opened, viewer, session):
     viewer.layers.remove(viewer.layers[OUTLINES])
-    settle()
+    settle(opened)
     assert held(session) == {1: {}, 2: {}}
 
     opened.annotator.timeline.undo()
-    settle()
+    settle(opened)
     assert held(session) == {1: {0: 1}, 2: {0: 1, 3: 1}}
     assert outlined(viewer, 0) == {1, 2}
 
 
-def test_masks_of_an_image_wait_until_it_is_chosen_again(opened, viewer, session, settle):
+def test_masks_of_an_image_wait_until_it_is_chosen_again(opened, viewer, session):
     images = opened.panels.image.images
     first = images.layer()
     viewer.add_image(np.zeros((8, 50, 60), np.uint8), name="other")
     other = viewer.layers["other"]
     images.pick(other)
-    settle()
+    settle(opened)
     assert opened.annotator._read().prompts == {}
     assert OUTLINES not in viewer.layers
 
     images.pick(first)
-    settle()
+    settle(opened)
 
     assert held(session) == {1: {0: 1}, 2: {0: 1, 3: 1}}
     assert outlined(viewer, 0) == {1, 2}
 
 
-def test_image_that_is_removed_takes_its_masks_along(opened, viewer, settle):
+def test_image_that_is_removed_takes_its_masks_along(opened, viewer):
     viewer.layers.remove(opened.panels.image.image())
-    settle()
+    settle(opened)
 
     assert OUTLINES not in viewer.layers
     assert not opened.annotator.layers.given._held

@@ -7,6 +7,7 @@ import threading
 
 import numpy as np
 import pytest
+from hand import settle
 from napari.layers import Points
 from qtpy.QtCore import QEvent, Qt, QThreadPool
 from qtpy.QtWidgets import QApplication
@@ -58,12 +59,6 @@ def in_window(docked, window, gate, qtbot, hand):
     return docked
 
 
-def settle(dock, qtbot):
-    annotator = dock.annotator
-    qtbot.waitUntil(lambda: not (annotator.is_busy or annotator._edits.is_running), timeout=WAIT)
-    qtbot.wait(150)
-
-
 def labels_of(viewer):
     return [layer for layer in viewer.layers if layer.name.startswith(LABELS)]
 
@@ -73,14 +68,14 @@ def test_dock_that_is_opened_again_goes_on_with_prompts_and_keys(
 ):
     first = open_dock(window)
     points = hand.add_points(first, [0, 30, 40])
-    settle(first, qtbot)
+    settle(first)
     close_dock(window, first)
 
     second = open_dock(window)
     qtbot.waitUntil(lambda: hand.previewed(window) == {1}, timeout=WAIT)
     hand.press(window, Qt.Key.Key_S, Qt.KeyboardModifier.ShiftModifier)
     hand.wait_until_idle(second)
-    settle(second, qtbot)
+    settle(second)
 
     assert second.annotator.layers.layers() == [points]
     assert hand.frames_with_labels(window) == list(range(8))
@@ -130,12 +125,12 @@ def test_pixels_replaced_while_following_are_followed_anew(
     in_window.annotator.segment()
     gate.open.set()
     hand.wait_until_idle(in_window)
-    settle(in_window, qtbot)
+    settle(in_window)
     assert "seen in another way" in in_window.panels.status.label.text() or gate.passed
 
     in_window.annotator.propagate()
     hand.wait_until_idle(in_window)
-    settle(in_window, qtbot)
+    settle(in_window)
 
     assert in_window.session.source.data is window.layers["blobs"].data
     first, second = labels_of(window)  # what was found in the old pixels is kept
@@ -150,11 +145,11 @@ def test_pixels_of_another_shape_have_labels_of_their_own(
         window.layers["blobs"].data = blobs[0][:5, :80].copy()
         gate.open.set()
         hand.wait_until_idle(in_window)
-        settle(in_window, qtbot)
+        settle(in_window)
         assert in_window.panels.track.last.value() == 4
         in_window.annotator.propagate()
         hand.wait_until_idle(in_window)
-        settle(in_window, qtbot)
+        settle(in_window)
 
     assert raised == []
     assert [layer.data.shape for layer in labels_of(window)] == [(8, 96, 128), (5, 80, 128)]
@@ -175,14 +170,14 @@ def test_two_viewers_do_not_know_of_each_other(
         dock.annotator.propagate()
     for dock in (one, two):
         hand.wait_until_idle(dock)
-        settle(dock, qtbot)
+        settle(dock)
     first, second = labels_of(window)[0].data.copy(), labels_of(other)[0].data
     assert not np.array_equal(first, second)
 
     other.close()
     one.annotator.propagate()
     hand.wait_until_idle(one)
-    settle(one, qtbot)
+    settle(one)
 
     assert labels_of(window)[0].data.any(axis=(1, 2)).all()
 
@@ -190,12 +185,12 @@ def test_two_viewers_do_not_know_of_each_other(
 def test_two_docks_in_a_window_write_labels_of_their_own(window, open_dock, hand, qtbot):
     one = open_dock(window)
     hand.add_points(one, [0, 30, 40])
-    settle(one, qtbot)
+    settle(one)
     two = open_dock(window)  # goes on with the prompts that are there
     for dock in (one, two):
         dock.annotator.propagate()
         hand.wait_until_idle(dock)
-        settle(dock, qtbot)
+        settle(dock)
 
     first, second = (layer.data for layer in labels_of(window))
     assert not np.shares_memory(first, second)
@@ -229,10 +224,10 @@ def test_layers_of_the_user_with_our_names_are_left_alone(window, open_dock, han
     dock = open_dock(window)
     hand.add_points(dock, [0, 30, 40])
     dock.panels.prompts.take_up("brush")
-    settle(dock, qtbot)
+    settle(dock)
     dock.annotator.propagate()
     hand.wait_until_idle(dock)
-    settle(dock, qtbot)
+    settle(dock)
 
     assert [layer.name for layer in theirs] == [POINTS, *NAMES[2:]]
     for layer, data in zip(theirs, before, strict=True):
@@ -295,7 +290,7 @@ def test_layers_and_viewer_are_given_back_as_they_were(window, open_dock, close_
     dock.panels.prompts.pickers[Points].pick(theirs)
     window.layers.selection.active = theirs
     theirs.add([0, 30, 40])
-    settle(dock, qtbot)
+    settle(dock)
     dock.annotator.propagate()
     hand.wait_until_idle(dock)
     assert state()[1:] != before[1:]
@@ -323,7 +318,7 @@ def test_docks_that_were_closed_leave_neither_widgets_nor_threads(
         hand.add_points(dock, [0, 30, 40])
         dock.annotator.propagate()
         hand.wait_until_idle(dock)
-        settle(dock, qtbot)
+        settle(dock)
         close_dock(window, dock)
         for layer in window.layers[1:]:
             window.layers.remove(layer)

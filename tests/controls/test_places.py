@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hand import settle, shut
 from napari.components import ViewerModel
-from qtpy.QtCore import Qt, QThreadPool
+from qtpy.QtCore import Qt
 
-from napari_sam2._widget import AnnotateWidget
 from napari_sam2.autosave import Autosave, find_unsaved
 from napari_sam2.predictors.frames import View
 from napari_sam2.session import Session
@@ -32,22 +32,6 @@ def tzyx(volumes):
 
 
 @pytest.fixture
-def open_dock(tiny_model, qtbot):
-    """Opens docks that are shut again."""
-    docks = []
-
-    def open_dock(viewer):
-        dock = AnnotateWidget(viewer, model=tiny_model)
-        qtbot.addWidget(dock, before_close_func=lambda dock: dock.annotator.shut())
-        docks.append(dock)
-        return dock
-
-    yield open_dock
-    for dock in docks:
-        shut(dock)
-
-
-@pytest.fixture
 def planes(tzyx, open_dock):
     """A dock on volumes through time, at frame 0 of plane 0."""
     return open_dock(tzyx)
@@ -63,20 +47,6 @@ def play(dock, axis):
     dock.panels.image.axes.activated.emit(axis)
 
 
-def settle(dock, qtbot):
-    """Wait until all is done that was asked for."""
-    annotator = dock.annotator
-    qtbot.wait(150)
-    qtbot.waitUntil(lambda: not annotator._edits.is_running and not annotator.is_busy, timeout=WAIT)
-    qtbot.wait(50)
-
-
-def shut(dock):
-    dock.annotator.shut()
-    assert QThreadPool.globalInstance().waitForDone(WAIT)
-    dock.annotator.autosaver.wait()
-
-
 def session(dock):
     """The session at hand."""
     return dock.annotator._bench._made[dock.panels.image.image()].session
@@ -89,7 +59,7 @@ def follow(dock, hand, qtbot, point, lock=True):
     hand.wait_until_idle(dock)
     if lock:
         dock.annotator.reviewer.toggle_lock()
-    settle(dock, qtbot)
+    settle(dock)
 
 
 def known(one):
@@ -111,7 +81,7 @@ def test_a_look_at_another_plane_costs_nothing(planes, tzyx, qtbot, hand):
     second = session(planes)
     go(tzyx, 0, 0)
     planes.annotator.segment()
-    settle(planes, qtbot)
+    settle(planes)
 
     assert session(planes) is first is not second
     assert known(first) == before
@@ -131,7 +101,7 @@ def test_playing_along_another_axis_and_back_costs_nothing(planes, tzyx, qtbot, 
     play(planes, 0)
     go(tzyx, 0, 0)
     planes.annotator.segment()
-    settle(planes, qtbot)
+    settle(planes)
 
     assert session(planes) is first
     assert known(first) == before
@@ -161,7 +131,7 @@ def test_an_object_that_is_removed_is_erased_on_every_plane(planes, tzyx, qtbot,
     go(tzyx, 0, 2)
     planes.panels.objects.begin()
     planes.panels.objects.remove([1])
-    settle(planes, qtbot)
+    settle(planes)
 
     assert not labels.any()
 
@@ -176,14 +146,14 @@ def test_undo_goes_to_where_it_was_done(planes, tzyx, qtbot, hand):
 
     for _ in range(3):  # the run on plane 1, the point that led to it, the run on plane 0
         planes.annotator.timeline.undo()
-        settle(planes, qtbot)
+        settle(planes)
 
     assert not labels.any()
     assert len(tzyx.layers[POINTS].data) == 1
     assert planes.panels.image.stack().held == {1: 0}
     for _ in range(3):
         planes.annotator.timeline.redo()
-        settle(planes, qtbot)
+        settle(planes)
     np.testing.assert_array_equal(labels, after)
     assert planes.panels.image.stack().held == {1: 1}
 
@@ -199,16 +169,16 @@ def test_an_object_removed_on_several_planes_is_there_again_when_that_is_undone(
     found = labels.copy()
     planes.panels.objects.begin()
     planes.panels.objects.remove([1])
-    settle(planes, qtbot)
+    settle(planes)
     assert not labels.any()
 
     planes.annotator.timeline.undo()
-    settle(planes, qtbot)
+    settle(planes)
 
     np.testing.assert_array_equal(labels, found)
     go(tzyx, 0, 0)
     planes.annotator.segment()
-    settle(planes, qtbot)
+    settle(planes)
     assert {1: before[1]} == {i: (o.frames, o.locked) for i, o in session(planes).objects.items()}
 
 
@@ -225,13 +195,13 @@ def test_objects_are_merged_on_every_plane(planes, tzyx, qtbot, hand):
     assert (before[:, 0] == 2).any()
 
     planes.panels.objects.merge_wanted.emit((1, 2))
-    settle(planes, qtbot)
+    settle(planes)
     np.testing.assert_array_equal(labels, np.where(before == 2, 1, before))
     assert planes.panels.objects.names() == {1: "object 1"}
     assert list(first.objects) == [1]
 
     planes.annotator.timeline.undo()
-    settle(planes, qtbot)
+    settle(planes)
     np.testing.assert_array_equal(labels, before)
     assert sorted(first.objects) == [1, 2]
 
@@ -269,11 +239,11 @@ def test_another_model_goes_on_with_what_is_known_at_each_place(
     follow(planes, hand, qtbot, [0, 1, 60, 90])
     planes.panels.model.use(set_presence(SAM2(tiny_config)).eval(), "another")
     planes.annotator.segment()
-    settle(planes, qtbot)
+    settle(planes)
     second = session(planes)
     go(tzyx, 0, 0)
     planes.annotator.segment()
-    settle(planes, qtbot)
+    settle(planes)
 
     for one in (second, session(planes)):
         assert one.model is planes.panels.model.model()
@@ -299,7 +269,7 @@ def test_all_places_are_restored(planes, tzyx, volumes, open_dock, qtbot, hand):
     qtbot.waitUntil(lambda: not dock.panels.unsaved.isHidden(), timeout=WAIT)
     dock.panels.unsaved.restore_button.click()
     qtbot.waitUntil(lambda: LABELS in viewer.layers, timeout=WAIT)
-    settle(dock, qtbot)
+    settle(dock)
 
     np.testing.assert_array_equal(viewer.layers[LABELS].data, labels)
     assert len(viewer.layers[POINTS].data) == 2
@@ -307,7 +277,7 @@ def test_all_places_are_restored(planes, tzyx, volumes, open_dock, qtbot, hand):
     again = [session(dock)]
     go(viewer, 0, 0)
     dock.annotator.segment()
-    settle(dock, qtbot)
+    settle(dock)
     again.append(session(dock))
     for one, before in zip(again, (second, first), strict=True):
         for i, (_, frames, locked) in before["objects"].items():
@@ -360,7 +330,7 @@ def test_work_that_is_restored_outlives_a_session_that_is_being_made(
     dock.panels.unsaved.restore_button.click()
     qtbot.waitUntil(lambda: "objects of" in dock.panels.status.label.text(), timeout=WAIT)
     go_on.set()
-    settle(dock, qtbot)
+    settle(dock)
     shut(dock)
 
     after = Session.load(file.path, blobs[0], tiny_model)
@@ -378,7 +348,7 @@ def test_keys_undo_on_the_plane_where_it_was_done(window, docked, volumes, qtbot
     qtbot.wait(50)
 
     hand.press(window, Qt.Key.Key_Z, Qt.KeyboardModifier.ControlModifier)
-    settle(docked, qtbot)
+    settle(docked)
 
     assert window.dims.current_step[1] == 0
     assert not window.layers[LABELS].data.any()
@@ -393,18 +363,18 @@ def test_masks_that_were_given_at_one_place_outlive_those_at_another(planes, tzy
     planes.annotator.adopt(session_of_masks, others=[elsewhere])
     stack = planes.panels.image.stack()
     go(tzyx, 0, 1)
-    settle(planes, qtbot)
+    settle(planes)
     planes.annotator.segment()
-    settle(planes, qtbot)
+    settle(planes)
     go(tzyx, 0, 0)
     planes.annotator.segment()
-    settle(planes, qtbot)
+    settle(planes)
 
     assert sorted(given.of(stack)) == [1, 2]
     other = planes.annotator._bench._made.find(stack.elsewhere(0, {1: 1})).session
     known = *(session(planes).objects[i] for i in (1, 2)), other.objects[3]
     assert all(one.prompts for one in known)
     planes.panels.objects.remove([3])
-    settle(planes, qtbot)
+    settle(planes)
     assert sorted(given.of(stack)) == [1, 2]
     assert not given.of(stack.elsewhere(0, {1: 1}))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hand import settle
 from qtpy.QtCore import QThreadPool
 
 from napari_sam2._controls import autosaver
@@ -20,21 +21,13 @@ def _often(monkeypatch):
     monkeypatch.setattr(autosaver, "EVERY_MS", 100)
 
 
-def settle(dock, qtbot):
-    """Wait until all is done that was asked for."""
-    annotator = dock.annotator
-    qtbot.wait(150)
-    qtbot.waitUntil(lambda: not annotator._edits.is_running and not annotator.is_busy, timeout=WAIT)
-    qtbot.wait(50)
-
-
 def test_a_layer_that_is_replaced_while_it_is_followed_stops_that(
     told, following, viewer, gate, qtbot
 ):
     layer = viewer.layers["blobs"]
     layer.data = layer.data[:, ::-1]
     gate.open.set()
-    settle(following, qtbot)
+    settle(following)
 
     assert any(one.startswith("Stopped, as the image or its axis was changed") for one in told)
     assert following.panels.track.propagate_button.isEnabled()
@@ -56,15 +49,15 @@ def test_what_was_found_in_the_old_pixels_is_put_aside(
     dock.annotator.propagate()
     hand.wait_until_idle(dock)
     dock.annotator.reviewer.toggle_lock()
-    settle(dock, qtbot)
+    settle(dock)
     first = viewer.layers[LABELS]
     before = first.data.copy()
 
     viewer.layers["blobs"].data = np.ascontiguousarray(blobs[0][:n_frames, ::-1])
-    settle(dock, qtbot)
+    settle(dock)
     dock.annotator.propagate()
     hand.wait_until_idle(dock)
-    settle(dock, qtbot)
+    settle(dock)
     dock.annotator.shut()
     assert QThreadPool.globalInstance().waitForDone(WAIT)
     dock.annotator.autosaver.wait()
@@ -97,7 +90,7 @@ def test_layers_that_differ_in_shape_are_told_of_once_and_not_at_each_step(
         viewer.layers["blobs"], 0, Channels(layers=(viewer.layers["blobs"], green))
     )
     hand.add_points(dock, [0, 30, 40])
-    settle(dock, qtbot)
+    settle(dock)
     green.data = green.data[:, :50]
 
     with qtbot.captureExceptions() as raised:

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hand import settle
 from napari.components import ViewerModel
 from qtpy.QtCore import QThreadPool
 
@@ -24,12 +25,6 @@ WAIT = 10_000  #: ms, for what a worker does
 PAGE = (Path(__file__).parents[2] / "docs" / "api.md").read_text(encoding="utf-8")
 #: What the page says of docks: a path of attributes, and arguments if it is called.
 WAYS = re.findall(r"`(dock|everything)((?:\.\w+)+)(?:\[\w+\]\.pick)?(?:\((.*?)\))?`", PAGE)
-
-
-def settle(dock, qtbot):
-    annotator = dock.annotator
-    qtbot.waitUntil(lambda: not (annotator.is_busy or annotator._edits.is_running), timeout=WAIT)
-    qtbot.wait(150)
 
 
 def test_session_is_that_of_the_dock_of_the_plugin(window, qtbot, hand, tiny_model):
@@ -67,7 +62,7 @@ def test_session_waits_for_the_frame_under_way_only(following, gate, qtbot):
     session = following.session
 
     assert len(session.objects[1].frames) < 8
-    settle(following, qtbot)
+    settle(following)
     assert len(session.objects[1].frames) == 8
 
 
@@ -85,7 +80,7 @@ def test_object_of_a_script_is_listed_and_stays(dock, hand, qtbot):
     cell = session.add_object("of a script")
     session.add_points(cell, 2, [[60, 85]])
     hand.add_points(dock, [0, 30, 40])
-    settle(dock, qtbot)
+    settle(dock)
 
     assert dock.panels.objects.names()[cell] == "of a script"
     assert list(session.objects[cell].prompts) == [2]
@@ -97,7 +92,7 @@ def test_prompt_of_a_script_is_followed_by_the_dock(dock, hand, qtbot, viewer):
     hand.add_points(dock, [0, 30, 40])
     dock.annotator.propagate()
     hand.wait_until_idle(dock)
-    settle(dock, qtbot)
+    settle(dock)
 
     assert set(np.unique(viewer.layers[LABELS].data)) == {0, 1, 2}
 
@@ -109,7 +104,7 @@ def test_object_that_a_script_removes_is_listed_no_more(dock, hand, qtbot):
     session = dock.session
 
     session.remove_object(1)
-    settle(dock, qtbot)
+    settle(dock)
 
     assert list(dock.panels.objects.names()) == [2]
     assert points.data.tolist() == [[0, 60, 90]]
@@ -119,7 +114,7 @@ def test_object_that_a_script_removes_is_listed_no_more(dock, hand, qtbot):
 def test_object_that_a_script_renames_has_that_name(dock, hand, qtbot):
     hand.add_points(dock, [0, 30, 40])
     dock.session.rename_object(1, "mother")
-    settle(dock, qtbot)
+    settle(dock)
 
     assert dock.panels.objects.names() == {1: "mother"}
     assert dock.session.objects[1].name == "mother"
@@ -133,7 +128,7 @@ def test_run_of_a_script_is_shown_and_undone_in_the_dock(dock, hand, qtbot, view
     assert hand.frames_with_labels(viewer) == list(range(8))
 
     dock.annotator.timeline.undo()
-    settle(dock, qtbot)
+    settle(dock)
 
     assert not viewer.layers[LABELS].data.any()
     assert len(viewer.layers[POINTS].data) == 1
@@ -141,17 +136,17 @@ def test_run_of_a_script_is_shown_and_undone_in_the_dock(dock, hand, qtbot, view
 
 def test_object_of_a_script_is_undone_with_its_row(dock, hand, qtbot):
     hand.add_points(dock, [0, 30, 40])
-    settle(dock, qtbot)
+    settle(dock)
     session = dock.session
     session.add_object("of a script")
-    settle(dock, qtbot)
+    settle(dock)
 
     dock.annotator.timeline.undo()
-    settle(dock, qtbot)
+    settle(dock)
     assert dock.panels.objects.names() == {1: "object 1"}
     assert list(session.objects) == [1]
     dock.annotator.timeline.redo()
-    settle(dock, qtbot)
+    settle(dock)
 
     assert list(dock.panels.objects.names().values()) == ["object 1", "of a script"]
     assert list(session.objects) == [1, 2]
@@ -163,7 +158,7 @@ def test_session_asked_for_again_and_again_while_previews_run(dock, hand, qtbot)
         points.add([0, 30 + place, 40])
         assert len(dock.session.prompts(1, 0)) == place + 1
         qtbot.wait(10)
-    settle(dock, qtbot)
+    settle(dock)
 
     assert len(dock.session.prompts(1, 0)) == 20
     assert QThreadPool.globalInstance().waitForDone(WAIT)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-import pytest
+from hand import settle
 from napari.layers import Points
 from qtpy.QtCore import Qt
 
@@ -15,36 +15,10 @@ CTRL = Qt.KeyboardModifier.ControlModifier
 SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
-@pytest.fixture
-def keys(window, docked, qtbot, hand):
-    """Press keys in the window, and wait until all is done."""
-
-    class Presses:
-        def press(self, key, modifier):
-            hand.press(window, key, modifier)
-            self.settle()
-
-        def undo(self):
-            self.press(Qt.Key.Key_Z, CTRL)
-
-        def redo(self):
-            self.press(Qt.Key.Key_Z, CTRL | SHIFT)
-
-        def settle(self):
-            qtbot.wait(30)
-            annotator = docked.annotator
-            qtbot.waitUntil(
-                lambda: not annotator._edits.is_running and not annotator.is_busy, timeout=WAIT
-            )
-            qtbot.wait(10)
-
-    return Presses()
-
-
 def propagate(docked, keys, hand):
     docked.annotator.propagate()
     hand.wait_until_idle(docked)
-    keys.settle()
+    settle(docked)
 
 
 def told(docked):
@@ -60,7 +34,7 @@ def test_click_is_taken_from_the_layer_and_put_back_with_its_features(
     qtbot.wait(50)
     hand.press(window, Qt.Key.Key_T)
     hand.click(window, (40, 40))
-    keys.settle()
+    settle(docked)
     points = window.layers[POINTS]
     drawn, features = points.data.copy(), points.features.copy()
     assert told(docked)[0] == "Undo: add a point"
@@ -82,9 +56,9 @@ def test_click_is_taken_from_the_layer_and_put_back_with_its_features(
 
 def test_boxes_and_the_objects_begun_for_them_go_together(window, docked, hand, keys):
     hand.add_boxes(docked, hand.rectangle(10, 20, 50, 60))
-    keys.settle()
+    settle(docked)
     shapes = hand.add_boxes(docked, hand.rectangle(45, 75, 75, 105))
-    keys.settle()
+    settle(docked)
     drawn, features = [one.copy() for one in shapes.data], shapes.features.copy()
     assert list(docked.panels.objects.names()) == [1, 2]
 
@@ -119,15 +93,15 @@ def test_run_is_undone_in_all_frames(window, docked, hand, keys):
 
 def test_everything_is_undone_in_the_order_in_which_it_was_done(window, docked, hand, keys):
     points = hand.add_points(docked, [0, 30, 40])
-    keys.settle()
+    settle(docked)
     docked.annotator.accept()
-    keys.settle()
+    settle(docked)
     hand.add_points(docked, [3, 36, 40])
     propagate(docked, keys, hand)
     docked.annotator.new_object()
-    keys.settle()
+    settle(docked)
     hand.add_points(docked, [0, 60, 90])
-    keys.settle()
+    settle(docked)
     propagate(docked, keys, hand)
     labels = window.layers[LABELS].data
     end = labels.copy(), points.data.copy(), points.features.copy()
@@ -165,7 +139,7 @@ def test_removed_object_comes_back_with_prompts_row_and_pixels(window, docked, h
     found = labels.copy()
     docked.panels.objects.make_current(1)
     docked.panels.objects.remove_button.click()
-    keys.settle()
+    settle(docked)
     assert set(np.unique(labels)) == {0, 2}
     assert told(docked)[0] == "Undo: remove object 1"
 
@@ -182,7 +156,7 @@ def test_removed_object_comes_back_with_prompts_row_and_pixels(window, docked, h
 
 def test_undo_during_a_run_stops_it_and_then_takes_it_back(window, docked, qtbot, hand, keys, gate):
     hand.add_points(docked, [0, 30, 40])
-    keys.settle()
+    settle(docked)
     gate.closes_at = 3
     docked.annotator.propagate()
     qtbot.waitUntil(gate.entered.is_set, timeout=WAIT)
@@ -191,7 +165,7 @@ def test_undo_during_a_run_stops_it_and_then_takes_it_back(window, docked, qtbot
     gate.closes_at = None
     gate.open.set()
     hand.wait_until_idle(docked)
-    keys.settle()
+    settle(docked)
     labels = window.layers[LABELS].data
     assert hand.frames_with_labels(window)[:3] == [0, 1, 2]
 
@@ -202,7 +176,7 @@ def test_undo_during_a_run_stops_it_and_then_takes_it_back(window, docked, qtbot
 
 def test_napari_undoes_in_labels_of_the_user(window, docked, hand, keys):
     hand.add_points(docked, [0, 30, 40])
-    keys.settle()
+    settle(docked)
     theirs = window.add_labels(np.zeros((8, 96, 128), np.uint8), name="mine")
     theirs.fill((0, 5, 5), 3)
     window.layers.selection.active = theirs
@@ -229,7 +203,7 @@ def test_strokes_on_our_labels_are_undone_in_their_turn(window, docked, hand, ke
     layer.paint((0, 90, 120), 9)
     painted = layer.data.copy()
     hand.add_points(docked, [0, 31, 41])
-    keys.settle()
+    settle(docked)
     window.layers.selection.active = layer
 
     keys.undo()
@@ -244,7 +218,7 @@ def test_strokes_on_our_labels_are_undone_in_their_turn(window, docked, hand, ke
 def test_name_is_undone(docked, keys):
     model = docked.panels.objects.model
     model.setData(model.index(0, Column.NAME), "nucleus")
-    keys.settle()
+    settle(docked)
     assert told(docked)[0] == "Undo: rename object 1 to nucleus"
 
     keys.undo()
@@ -255,9 +229,9 @@ def test_name_is_undone(docked, keys):
 
 def test_prompt_layer_that_was_removed_comes_back(window, docked, hand, keys):
     points = hand.add_points(docked, [0, 30, 40], [0, 31, 41])
-    keys.settle()
+    settle(docked)
     window.layers.remove(points)
-    keys.settle()
+    settle(docked)
 
     keys.undo()
 
@@ -268,10 +242,10 @@ def test_prompt_layer_that_was_removed_comes_back(window, docked, hand, keys):
 
 def test_something_new_leaves_nothing_to_redo(docked, hand, keys):
     hand.add_points(docked, [0, 30, 40])
-    keys.settle()
+    settle(docked)
     keys.undo()
     hand.add_points(docked, [0, 50, 40])
-    keys.settle()
+    settle(docked)
 
     assert told(docked) == ("Undo: add a point", "There is nothing to redo")
 
@@ -279,7 +253,7 @@ def test_something_new_leaves_nothing_to_redo(docked, hand, keys):
 def test_undo_without_live_preview(window, docked, hand, keys):
     docked.panels.prompts.live.setChecked(False)
     points = hand.add_points(docked, [0, 30, 40])
-    keys.settle()
+    settle(docked)
     hand.add_points(docked, [0, 31, 41])
     propagate(docked, keys, hand)
     found = window.layers[LABELS].data.copy()
@@ -294,7 +268,7 @@ def test_undo_without_live_preview(window, docked, hand, keys):
 
 def test_keys_are_given_back(window, docked, hand, keys):
     points = hand.add_points(docked, [0, 30, 40])
-    keys.settle()
+    settle(docked)
     docked.annotator.shut()
 
     hand.press(window, Qt.Key.Key_Z, CTRL)

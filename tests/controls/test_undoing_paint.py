@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hand import settle
 from qtpy.QtCore import Qt
 
 from napari_sam2._controls.painting import NAME
@@ -15,29 +16,6 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
 @pytest.fixture
-def keys(window, docked, qtbot, hand):
-    """Press keys in the window, and wait until all is done."""
-
-    class Presses:
-        def undo(self):
-            hand.press(window, Qt.Key.Key_Z, CTRL)
-            self.settle()
-
-        def redo(self):
-            hand.press(window, Qt.Key.Key_Z, CTRL | SHIFT)
-            self.settle()
-
-        def settle(self):
-            qtbot.wait(30)
-            annotator = docked.annotator
-            qtbot.waitUntil(
-                lambda: not annotator._edits.is_running and not annotator.is_busy, timeout=WAIT
-            )
-
-    return Presses()
-
-
-@pytest.fixture
 def brush(window, docked, hand, keys):
     """Drag the brush, as a hand does, from (row, column) to another in the world."""
 
@@ -45,7 +23,7 @@ def brush(window, docked, hand, keys):
         docked.panels.prompts.take_up("brush")
         window.layers[NAME].brush_size = 7
         hand.drag(window, start, end)
-        keys.settle()
+        settle(docked)
         return window.layers[NAME]
 
     return drag
@@ -60,7 +38,7 @@ def test_strokes_and_clicks_are_undone_in_their_order(window, docked, hand, keys
     first = layer.data.copy()
     docked.annotator.new_object()
     points = hand.add_points(docked, [3, 60, 90])
-    keys.settle()
+    settle(docked)
     brush((30, 40), (30, 50))
     second = layer.data.copy()
     assert set(np.unique(second)) == {0, 1, 2}
@@ -85,7 +63,7 @@ def test_strokes_and_clicks_are_undone_in_their_order(window, docked, hand, keys
 def test_stroke_is_one_step_however_long_it_takes(window, docked, qtbot, hand, keys):
     docked.panels.prompts.take_up("brush")
     hand.drag(window, (15, 20), (15, 40), pause=160)  # longer than a preview waits
-    keys.settle()
+    settle(docked)
 
     keys.undo()
 
@@ -96,7 +74,7 @@ def test_cleared_paint_comes_back(window, docked, qtbot, hand, keys, brush):
     layer = brush((15, 20), (15, 30))
     painted = layer.data.copy()
     docked.annotator.clear_prompts()
-    keys.settle()
+    settle(docked)
     assert not layer.data.any()
     assert told(docked) == "Undo: clear what is painted"
 
@@ -112,7 +90,7 @@ def test_removed_object_comes_back_with_its_paint_in_one_step(docked, keys, brus
     layer = brush((15, 20), (15, 30))
     painted = layer.data.copy()
     docked.panels.objects.remove([1])
-    keys.settle()
+    settle(docked)
     assert not layer.data.any()
 
     keys.undo()
@@ -126,7 +104,7 @@ def test_removed_object_comes_back_with_its_paint_in_one_step(docked, keys, brus
 def test_layer_of_paint_that_was_removed_comes_back(window, docked, keys, brush):
     layer = brush((15, 20), (15, 30))
     window.layers.remove(layer)
-    keys.settle()
+    settle(docked)
 
     keys.undo()
 
@@ -141,7 +119,7 @@ def test_labels_that_were_taken_over_are_taken_back(window, docked, blobs, qtbot
     docked.panels.prompts.labels.pick(given)
     docked.panels.prompts.use_all.click()
     qtbot.waitUntil(lambda: NAME in window.layers, timeout=WAIT)
-    keys.settle()
+    settle(docked)
     layer = window.layers[NAME]
     np.testing.assert_array_equal(layer.data, given.data)
 

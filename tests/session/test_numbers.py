@@ -52,6 +52,9 @@ def test_position_that_is_numpys_integer_can_be_saved(blobs, tiny_model, tmp_pat
 
     session.save(tmp_path / "cells.sam2")
 
+    again = Session.load(tmp_path / "cells.sam2", session.source.data, tiny_model)
+    assert (again.source.view.axis, again.source.view.held) == (1, {0: 1})
+
 
 def test_everything_is_looked_for_on_a_frame_of_numpys(session):
     assert next(session.segment_everything(np.int64(0))).found.frame == 0

@@ -18,7 +18,7 @@ from user import User
 from windows import answer_file_dialog, choose_in_menu
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
     from pathlib import Path
 
     from napari_sam2.evaluation.prompting import Target
@@ -81,12 +81,13 @@ class Story(User):
         self._truth = Truth()
         self.cells: list[Target] = []  #: object 1, 2, ...
 
-    def tell(self, chapters: Sequence[str] = CHAPTERS) -> None:
-        """Go through chapters."""
+    def tell(self, chapters: Sequence[str] = CHAPTERS) -> Iterator[str]:
+        """Go through chapters, whose claims are checked; give each that was told."""
         for chapter in chapters:
             getattr(self, chapter)()
             QTest.qWait(50)
             self.camera.look(self, chapter)
+            yield chapter
 
     # -- one image, some cells
 

@@ -213,7 +213,6 @@ class Annotator(QObject):
         is_late = self.is_busy and self._panels.image.image() is not None
         last = self.last_moments.steps() if is_late else []
         self._is_open = False
-        self.previews.stop()
         waiting = [*self._edits.hand_over(), *self.reviewer.hand_over(), *last]
         self.autosaver.do_first(waiting)
         # The reviewer hears of the table, which its links still change as they go: after them.
@@ -233,6 +232,7 @@ class Annotator(QObject):
         prompts = self._panels.prompts
         for picker in (prompts.labels, *prompts.pickers.values()):
             picker.disconnect_viewer()
+        self.previews.stop()  # here, as layers and tables that are let go ask for one more
 
     def _read(self) -> Task | None:
         """Read layers and controls at once; say so where they make no sense."""

@@ -116,7 +116,7 @@ class Autosaver(QObject):
                 try:
                     steps.finish()
                 except Exception:  # the others are to be done all the same, and nobody is told
-                    _LOGGER.debug("A change was not made", exc_info=True)
+                    _LOGGER.warning("A change was not made", exc_info=True)
 
         if waiting:
             self._do(work)

@@ -17,7 +17,7 @@ from napari_sam2.session_files.stack_record import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+    from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 
     from napari_sam2.prompts import Prompt
     from napari_sam2.results.changes import Changes
@@ -46,6 +46,7 @@ class SessionWriter:
         self._seen: dict[int, bytes] = {}  #: digests of planes that are not in the file
         self._prompts: dict[Name, tuple[Prompt, ...]] = {}  #: known to be in the file
         self._others: dict[str, tuple[Any, ...]] = {}  #: what is in the file of other places
+        self._is_behind = False  #: whether labels were written by the session of another place
         self._stack: dict[str, Any] | None = None
 
     def steps(
@@ -76,35 +77,20 @@ class SessionWriter:
         bool
             Whether the file has changed: of interest is the last one.
         """
-        if work.labels.changes is not self._of:  # another session took the place of the last one
-            self._of, self._stack = work.labels.changes, None
-            self._changes = self._measured = None
-            self._seen = {}
-        # Some labels were written by the session of another place.
-        is_elsewhere = any(was != changes.count for _, changes, was, *_ in self._others.values())
-        if is_elsewhere:
-            self._changes = None
+        self._follow(work)
         stack = self._stack = self._stack or describe_stack(work.source)
-        changes, since = work.labels.changes.count, self._changes
-        planes: Iterable[int] = range(len(work.labels.planes))
-        if since is not None:
-            planes = work.labels.changes.since(since)
         draft = _Draft(self.file, self._digests, self._seen)
-        see = draft.put_plane if labels is None else draft.look_at_plane
+        changes = work.labels.changes
+        begun = changes.count
         with self.file.transaction():
-            if labels is not None:
-                draft.keep_only("labels", set())  # they would be older than those referred to
-                if since is None:  # as many as there are: not read again
-                    planes = ()
-                    if work.labels.changes.count or is_elsewhere:
-                        draft.note_change()
+            see, planes = self._unsaved_planes(work, draft, is_kept_here=labels is None)
             for plane in planes:
                 with work.lock:
                     see(work, plane)
                 yield False
             with work.lock:
-                upto = work.labels.changes.count  # a hand may paint without the lock
-                for plane in work.labels.changes.since(changes):
+                upto = changes.count  # a hand may paint without the lock
+                for plane in changes.since(begun):
                     see(work, plane)
                 prompts = draft.put_objects(work, self._prompts)
                 measured = work.quality.changes.count
@@ -119,6 +105,32 @@ class SessionWriter:
         self._digests, self._changes, self._measured = draft.digests, upto, measured
         self._prompts, self._others, self._seen = prompts | elsewhere, states, draft.seen
         yield changed
+
+    def _follow(self, work: Workspace) -> None:
+        """Know nothing of labels that another session, or one of another place, has written."""
+        if work.labels.changes is not self._of:  # another session took the place of the last one
+            self._of, self._stack = work.labels.changes, None
+            self._changes = self._measured = None
+            self._seen = {}
+        self._is_behind = any(was != changes.count for _, changes, was, *_ in self._others.values())
+        if self._is_behind:
+            self._changes = None
+
+    def _unsaved_planes(
+        self, work: Workspace, draft: _Draft, *, is_kept_here: bool
+    ) -> tuple[Callable[[Workspace, int], None], Iterable[int]]:
+        """Give what is done with a plane of labels, and the planes to do it with."""
+        since = self._changes
+        if is_kept_here:
+            every = range(len(work.labels.planes))
+            return draft.put_plane, every if since is None else work.labels.changes.since(since)
+        draft.keep_only("labels", set())  # they would be older than those referred to
+        if since is not None:
+            return draft.look_at_plane, work.labels.changes.since(since)
+        # As many as there are: not read again.
+        if work.labels.changes.count or self._is_behind:
+            draft.note_change()
+        return draft.look_at_plane, ()
 
     def _put_others(
         self, draft: _Draft, others: Sequence[Workspace]
