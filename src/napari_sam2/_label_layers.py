@@ -9,6 +9,8 @@ from napari.utils import CyclicLabelColormap
 from napari.utils.colormaps.standardize_color import transform_color
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable, Sequence
+
     from napari.layers import Labels
 
 # fmt: off
@@ -55,6 +57,39 @@ def is_laid(data: Any, labels: Any) -> bool:
     if isinstance(data, np.ndarray) and isinstance(labels, np.ndarray):
         return data.size == labels.size and data.ctypes.data == labels.ctypes.data
     return data is labels
+
+
+def planes_of_edit(
+    indices: Iterable[tuple[Any, ...]], shape: Sequence[int], seen: Sequence[int]
+) -> np.ndarray:
+    """Give the planes that an edit of labels reaches.
+
+    What is filled may be a whole volume: pixels are counted, and neither sorted nor copied.
+
+    Parameters
+    ----------
+    indices : iterable of tuple
+        Each of slices, or of integer arrays of like shape, one for each axis, as napari edits with.
+    shape : sequence of int
+        Of the labels.
+    seen : sequence of int
+        The axes of a plane.
+
+    Returns
+    -------
+    np.ndarray, shape (P, D), integers
+        One position on each plane, at 0 along those axes.
+    """
+    lengths = [1 if axis in seen else n for axis, n in enumerate(shape)]
+    reached = np.zeros(lengths, dtype=bool)
+    for index in indices:
+        reached[tuple(_start(i) if a in seen else i for a, i in enumerate(index))] = True
+    return np.argwhere(reached)
+
+
+def _start(part: Any) -> Any:
+    """Give the first place along an axis that is not looked at, for any index."""
+    return slice(0, 1) if isinstance(part, slice) else 0
 
 
 class Thickened:

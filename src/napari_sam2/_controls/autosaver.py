@@ -161,7 +161,7 @@ class Autosaver(QObject):
 
     def _save(self) -> None:
         for key, (labels, planes) in list(self._painted.items()):
-            if not self._bench.sessions.note_edits(labels, np.array(planes)):
+            if not self._bench.sessions.note_edits(labels, [tuple(np.array(planes).T)]):
                 self._painted.pop(key, None)  # the labels of an image that is gone
         seen, took = self._bench.sessions.changes, 0.0
         for image in self._bench.images():
@@ -204,21 +204,11 @@ class Autosaver(QObject):
 
     def _note_painting(self, event: Any) -> None:
         labels = event.source.data
-        places = np.concatenate([_places(atom[0], labels.shape) for atom in event.value])
-        planes = self._bench.sessions.note_edits(labels, places)
+        planes = self._bench.sessions.note_edits(labels, [atom[0] for atom in event.value])
         _, earlier = self._painted.get(id(labels), (None, []))
         before = [plane for plane in earlier if plane not in planes]
         if planes:
             self._painted[id(labels)] = labels, before[-PAINTED:] + planes
-
-
-def _places(index: tuple[Any, ...], shape: tuple[int, ...]) -> np.ndarray:
-    """Give positions (N, D), one or more on each plane that an index of napari's reaches."""
-    if all(isinstance(part, slice) for part in index):
-        corner = [range(*part.indices(n)) for part, n in zip(index, shape, strict=True)]
-        # Rows and columns do not matter: no box is much larger along them than it is high.
-        return np.stack(np.meshgrid(*corner, indexing="ij"), axis=-1).reshape(-1, len(shape))
-    return np.stack(np.broadcast_arrays(*index), axis=-1).reshape(-1, len(shape))
 
 
 def with_content(sessions: Sequence[Session]) -> tuple[Session, list[Session]]:

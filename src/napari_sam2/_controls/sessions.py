@@ -12,11 +12,11 @@ import numpy as np
 from napari_sam2._controls.places import Places, find
 from napari_sam2._controls.session_making import SessionMaker
 from napari_sam2._controls.synchronising import Made, Said, adopted, find_news, synchronise
-from napari_sam2._label_layers import is_laid
+from napari_sam2._label_layers import is_laid, planes_of_edit
 from napari_sam2.session_files.session_file import Origin
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterable, Sequence
 
     from napari.layers import Image
 
@@ -73,15 +73,15 @@ class Sessions:
         if earlier and not any(one is session for one in earlier):
             self.left.append((image, tuple(earlier)))
 
-    def note_edits(self, shown: Any, places: np.ndarray) -> list[tuple[int, ...]]:
+    def note_edits(self, shown: Any, indices: Iterable[tuple[Any, ...]]) -> list[tuple[int, ...]]:
         """Note that the user has painted on labels.
 
         Parameters
         ----------
         shown : array-like
             The labels as a layer shows them.
-        places : np.ndarray, shape (N, D)
-            Positions in them.
+        indices : iterable of tuple
+            What was painted, as napari indexes them; see `planes_of_edit`.
 
         Returns
         -------
@@ -91,12 +91,11 @@ class Sessions:
         for made in list(self.made.values()):
             if is_laid(shown, made.session.labels):
                 # Of channels, labels have no axis.
-                axis = made.task.stack.channel_axis
-                made.session.note_edits(places if axis is None else np.delete(places, axis, 1))
+                stack = made.task.stack
+                planes, axis = planes_of_edit(indices, shown.shape, stack.seen), stack.channel_axis
+                made.session.note_edits(planes if axis is None else np.delete(planes, axis, 1))
                 self.changes += 1
-                planes = places.copy()
-                planes[:, made.task.stack.seen] = 0
-                return [tuple(plane) for plane in np.unique(planes, axis=0).tolist()]
+                return [tuple(plane) for plane in planes.tolist()]
         return []
 
     def put_aside(self, image: Image) -> None:

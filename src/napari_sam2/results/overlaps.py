@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import ObjectMask
 
 OVERLAP_BYTES = 256 * 2**20
+STEPS = 50  #: of a score while one more than its logit doubles: 255 of them reach a logit of 33
 
 
 class Overlap(StrEnum):
@@ -38,6 +39,9 @@ class Overlap(StrEnum):
         )
 
 
+_ZERO = np.uint8(0)
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """One object as it was found on a frame, whoever has its pixels in the labels; compressed."""
@@ -50,11 +54,11 @@ class Claim:
 
     @classmethod
     def of(cls, last: int, origin: tuple[int, int], scores: np.ndarray) -> Self:
-        """Compress scores (h, w), 0 beside the object; it has lost nothing."""
+        """Compress scores (h, w) as `scores_of` gives them; it has lost nothing."""
         height, width = scores.shape
-        # High bytes, which change little from pixel to pixel, beside each other.
-        apart = scores.astype(np.float16).view(np.uint8).reshape(-1, 2).T
-        return cls(last, origin, (height, width), zlib.compress(apart.tobytes(), 1))
+        # They change little from pixel to pixel: these differences are small, and often the same.
+        steps = np.diff(np.diff(scores, axis=0, prepend=_ZERO), axis=1, prepend=_ZERO)
+        return cls(last, origin, (height, width), zlib.compress(steps.tobytes(), 1))
 
     def losing(self, lost: np.ndarray) -> Claim:
         """Give the same with pixels (h, w) lost to others, if what is there is kept."""
@@ -63,9 +67,10 @@ class Claim:
 
     @property
     def scores(self) -> np.ndarray:
-        """Logits where the object is, 0 beside it; float16, (h, w)."""
-        apart = np.frombuffer(zlib.decompress(self.packed_scores), np.uint8).reshape(2, -1)
-        return np.ascontiguousarray(apart.T).view(np.float16).reshape(self.shape)
+        """How sure each pixel is, as of `scores_of`; uint8, (h, w)."""
+        steps = np.frombuffer(zlib.decompress(self.packed_scores), np.uint8).reshape(self.shape)
+        scores: np.ndarray = steps.cumsum(axis=1, dtype=np.uint8).cumsum(axis=0, dtype=np.uint8)
+        return scores
 
     @property
     def lost(self) -> np.ndarray:
@@ -269,7 +274,7 @@ def settle(
     """
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
     winner = np.zeros(shape, np.int64)
-    best = np.zeros(shape, np.float16)
+    best = np.zeros(shape, np.uint8)
     last = np.zeros(shape, np.int64)
     for object_id in sorted(claims):
         claim = claims[object_id]
@@ -292,8 +297,16 @@ def settle(
 
 
 def scores_of(one: ObjectMask) -> np.ndarray:
-    """Give the logits of an object, and 0 beside it; float16, (h, w)."""
-    scores: np.ndarray = np.maximum(one.logits, 0).astype(np.float16)
+    """Give how sure each pixel of an object is, and 0 beside it.
+
+    The logarithm of its logit, in steps: a byte that is kept for every pixel of every frame.
+
+    Returns
+    -------
+    np.ndarray, shape (h, w), uint8
+    """
+    steps = np.ceil(STEPS * np.log2(1 + np.maximum(one.logits, 0, dtype=np.float32)))
+    scores: np.ndarray = np.minimum(steps, 255).astype(np.uint8)
     return scores
 
 
@@ -336,7 +349,7 @@ def _joined(one: Claim, other: Claim) -> Claim:
     """Put two claims together: a pixel that one of them has is not lost."""
     window = _around([one.region, other.region])
     shape = window[0].stop - window[0].start, window[1].stop - window[1].start
-    scores, has = np.zeros(shape, np.float16), np.zeros(shape, dtype=bool)
+    scores, has = np.zeros(shape, np.uint8), np.zeros(shape, dtype=bool)
     for claim in (one, other):
         part, _ = _common(window, claim.region)
         if part is not None:
