@@ -14,7 +14,8 @@ CORE = {"model", "predictors", "prompts"}
 #: What each room may import, of our own and of the libraries that not every room may.
 ALLOWED = {
     "__init__": CORE
-    | {"automatic", "downloads", "meta", "results", "session", "session_files", "volumes"},
+    | {"automatic", "downloads", "meta", "results", "session", "session_files", "training"}
+    | {"volumes"},
     "model": {"model"},
     "prompts": set(),
     "predictors": CORE,

@@ -44,6 +44,9 @@ if TYPE_CHECKING:
     from napari_sam2.results.tracks import Tracks
     from napari_sam2.session import Session, Settings
     from napari_sam2.session_files.records import SessionFileError
+    from napari_sam2.training.annotated import AnnotatedStack, AnnotationError
+    from napari_sam2.training.finetune import FineTuning
+    from napari_sam2.training.finetune_options import FineTuned, FineTuneOptions
     from napari_sam2.volumes import SeriesStep, StackSeries
 
 _HOMES = {
@@ -85,12 +88,19 @@ _HOMES = {
     "SessionFileError": "session_files.records",
     "Settings": "session",
     "Tracks": "results.tracks",
+    "AnnotatedStack": "training.annotated",
+    "AnnotationError": "training.annotated",
+    "FineTuneOptions": "training.finetune_options",
+    "FineTuned": "training.finetune_options",
+    "FineTuning": "training.finetune",
     "SeriesStep": "volumes",
     "StackSeries": "volumes",
 }
 
 __all__ = [
     "SAM2",
+    "AnnotatedStack",
+    "AnnotationError",
     "BoxPrompt",
     "Candidates",
     "CheckpointError",
@@ -99,6 +109,9 @@ __all__ = [
     "DownloadError",
     "Everything",
     "EverythingOptions",
+    "FineTuneOptions",
+    "FineTuned",
+    "FineTuning",
     "FrameError",
     "FrameMasks",
     "FrameSource",
