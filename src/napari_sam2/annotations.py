@@ -130,7 +130,11 @@ class Annotations(Revisions):
         return list(found)
 
     def remove_object(self, object_id: int) -> None:
-        """Forget an object, and take it out of the labels."""
+        """Forget an object, and take it out of the labels.
+
+        That is where it was found, and where a hand has painted since the session began; what
+        labels that were given hold of its number elsewhere stays.
+        """
         self._work.remove(object_id)
 
     def rename_object(self, object_id: int, name: str) -> None:
@@ -163,6 +167,8 @@ class Annotations(Revisions):
 
         Parameters
         ----------
+        object_id : int
+        frame : int
         box : array-like, shape (4,)
             (row0, column0, row1, column1), the centres of the corner pixels.
         """
@@ -175,6 +181,8 @@ class Annotations(Revisions):
 
         Parameters
         ----------
+        object_id : int
+        frame : int
         mask : array-like, shape (H, W)
             Anything but 0 is the object. All 0 says that it is not on the frame.
         """

@@ -61,6 +61,15 @@ class Presence:
         """Whether an object is looked for no further."""
         return self._limit is not None and self._empty[object_id] >= self._limit
 
+    @property
+    def is_limited(self) -> bool:
+        """Whether any object may end."""
+        return self._limit is not None
+
+    def recall(self, object_id: int, n_empty: int) -> None:
+        """Go on after so many frames in a row without an object."""
+        self._empty[object_id] = n_empty
+
     def begin_again(self, object_id: int) -> None:
         """Look for an object once more."""
         del self._empty[object_id]
@@ -126,6 +135,9 @@ class Run:
         begins = dict(one.begins)  # daughters join
         one = replace(one, begins=begins)
         presence = Presence(self._rules.stop_after_empty)
+        if presence.is_limited:
+            for object_id in begins:
+                presence.recall(object_id, self._n_empty_before(one, object_id))
         rule = None if one.reverse else self._rules.divisions
         watch = DivisionWatch(rule) if rule else None
         for frame, reached in one.visits():
@@ -141,6 +153,22 @@ class Run:
                     begins.update(dict.fromkeys(daughters, frame))
                 self._work.write(masks)
             yield masks
+
+    def _n_empty_before(self, one: Pass, object_id: int) -> int:
+        """Count the frames in a row without an object that an earlier run ended with.
+
+        Frames after them are passed over, as an object that has ended leaves nothing there.
+        """
+        first = max(one.frames[0], one.begins[object_id])
+        known, rows = self._work.objects.get(object_id), self._work.quality.rows(object_id)
+        if one.reverse:
+            first = min(one.frames[0], one.begins[object_id])
+            rows = rows[rows["frame"] > first]
+        else:
+            rows = rows[rows["frame"] < first][::-1]
+        asked = known.prompts if known else ()
+        empty = takewhile(lambda row: row["area"] == 0 and row["frame"] not in asked, rows)
+        return sum(1 for _ in empty)
 
     def _begin(self, reached: Sequence[int], frame: int, presence: Presence) -> None:
         """Answer what is asked on a frame; an object that had ended is there again."""

@@ -11,6 +11,7 @@ from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
 from napari_sam2.predictors.tracker import Tracker
+from napari_sam2.prompts import whole_number
 from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
 from napari_sam2.results.labels import StackLabels
 from napari_sam2.results.overlaps import (
@@ -57,7 +58,7 @@ class Session(SingleFrames, Persistent):
     view : View, optional
         Colour, channels, contrast, level of a pyramid, and the position on further axes.
     settings : Settings, optional
-        Device and precision.
+        Device, precision, what may be kept in memory, and how objects are followed.
     labels : array-like, optional
         Where results are written, of the stack's shape without colour; in memory unless
         given. What they hold already stays, and new objects are numbered past it.
@@ -124,7 +125,8 @@ class Session(SingleFrames, Persistent):
 
         A generator: each step is one frame, already written when it is given. Stop asking
         to cancel, or call `cancel`; what was done stays, and a later run with its first frame
-        as `start` goes on as if it had not been interrupted.
+        as `start` goes on as if it had not been interrupted; only for divisions it begins to
+        watch anew.
 
         An object with new prompts on several frames attends to them all: they are answered
         first, a step a frame. Frames on which an object is locked keep what is there, and it
@@ -172,7 +174,8 @@ class Session(SingleFrames, Persistent):
         Parameters and errors are those of `propagate`. There are as many steps as there are
         ``frames`` in all parts of the plan.
         """
-        stop = self.n_frames if stop is None else stop
+        start = whole_number("A frame", start)
+        stop = self.n_frames if stop is None else whole_number("A frame", stop)
         if not 0 <= start < stop <= self.n_frames:
             raise ValueError(
                 f"Cannot go from frame {start} to {stop} in a stack of {self.n_frames} frames."

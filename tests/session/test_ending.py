@@ -61,6 +61,28 @@ def test_object_that_has_ended_begins_again_where_it_is_prompted(tiny_model, scr
     assert looked_for(asked) == [0, 1, 2, 6, 7, 8, 9]
 
 
+@pytest.mark.parametrize("cut", range(2, 10))
+def test_object_has_ended_wherever_a_run_was_cut_short(tiny_model, script, cut):
+    present = {0, 1, 2, 4, 9}
+    session, _, asked = scripted(tiny_model, script, present)
+    run(session, stop=cut, stop_after_empty=2)
+
+    run(session, start=cut, stop_after_empty=2)
+
+    assert looked_for(asked) == [0, 1, 2, 3, 4, 5, 6]
+
+
+def test_object_has_ended_going_backward_wherever_a_run_was_cut_short(tiny_model, script):
+    session, one, asked = scripted(tiny_model, script, {8, 9})
+    session.clear_prompts(one)
+    session.add_mask(one, 9, disc(40, 60))
+    run(session, "backward", start=7, stop_after_empty=2)
+
+    run(session, "backward", stop=7, stop_after_empty=2)
+
+    assert looked_for(asked) == [9, 8, 7, 6]
+
+
 def test_both_directions_count_for_themselves(tiny_model, script):
     session, one, asked = scripted(tiny_model, script, {4, 5, 6})
     session.clear_prompts(one)

@@ -37,6 +37,28 @@ def test_pixels_of_both_are_the_pixels_of_one(halves):
     assert halves.objects[1].frames == {0, 1}
 
 
+def test_object_named_twice_is_merged_once(halves):
+    halves.merge(1, [2, 2])
+
+    assert list(halves.objects) == [1]
+
+
+@pytest.mark.parametrize(
+    ("end", "left"),
+    [(lambda s: s.merge(1, 2), {0, 1}), (lambda s: s.remove_object(2), {0})],
+    ids=["merge", "remove"],
+)
+def test_what_a_hand_painted_of_an_object_goes_with_it(halves, end, left):
+    halves.labels[4, 10:20, 10:20] = 2
+    halves.note_edits([[4, 10, 10]])
+
+    end(halves)
+
+    assert set(np.unique(halves.labels[4])) == left
+    halves.undo()
+    assert set(np.unique(halves.labels[4])) == {0, 2}
+
+
 def test_quality_is_that_of_both(halves):
     halves.merge(1, 2)
     rows = halves.quality.rows()

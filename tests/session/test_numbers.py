@@ -56,6 +56,17 @@ def test_position_that_is_numpys_integer_can_be_saved(blobs, tiny_model, tmp_pat
     assert (again.source.view.axis, again.source.view.held) == (1, {0: 1})
 
 
+def test_view_and_settings_of_numpys_numbers_can_be_saved(blobs, tiny_model, tmp_path):
+    data = np.stack([blobs[0]] * 3, axis=1)
+    view = View(channel_axis=np.int64(1), channels=np.arange(2), gamma=np.float32(0.5))
+    session = Session(data, tiny_model, view=view)
+
+    session.save(tmp_path / "cells.sam2")
+
+    again = Session.load(tmp_path / "cells.sam2", data, tiny_model)
+    np.testing.assert_array_equal(again.source.read(0), session.source.read(0))
+
+
 def test_everything_is_looked_for_on_a_frame_of_numpys(session):
     assert next(session.segment_everything(np.int64(0))).found.frame == 0
 
@@ -70,6 +81,8 @@ def test_everything_is_looked_for_on_a_frame_of_numpys(session):
         (lambda s: s.lock(1, [0, "1"]), "frame is a whole number; got '1'"),
         (lambda s: s.divide(1, 2.5, HALVES), r"frame is a whole number; got 2\.5"),
         (lambda s: s.segment_everything(0.5), r"frame is a whole number; got 0\.5"),
+        (lambda s: s.propagate(start=1.5), r"frame is a whole number; got 1\.5"),
+        (lambda s: s.set_prompts(1, 0, [[1, 2]]), r"a BoxPrompt or a MaskPrompt; got \[1, 2\]"),
     ],
 )
 def test_other_numbers_are_refused(session, action, message):

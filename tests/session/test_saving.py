@@ -227,6 +227,16 @@ def test_what_was_removed_is_gone_from_the_file(followed, path):
     assert set(loaded.quality.rows()["object"]) == {1}
 
 
+def test_file_of_a_longer_stack_is_replaced(blobs, tiny_model, path):
+    for n_frames in (6, 3):
+        session = Session(blobs[0][:n_frames], tiny_model)
+        session.labels[:] = 7
+        session.save(path)
+
+    loaded = Session.load(path, blobs[0][:3], tiny_model)
+    np.testing.assert_array_equal(loaded.labels, session.labels)
+
+
 def test_labels_elsewhere_are_copied_unless_referred_to(blobs, tiny_model, tmp_path, path):
     labels = zarr.create_array(tmp_path / "labels.zarr", shape=blobs[0].shape, dtype=np.uint16)
     session = Session(blobs[0], tiny_model, labels=labels)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from napari_sam2 import Session, View
+from napari_sam2.autosave import Autosave
 
 
 @pytest.fixture
@@ -79,11 +80,32 @@ def test_a_file_that_is_saved_again_has_what_is_there_now(
     ]
 
 
+def test_labels_of_a_place_that_is_new_are_saved(first, volumes, tiny_model, tmp_path):
+    file = Autosave(tmp_path)
+    file.save(first)
+    plane = first.at({1: 2})
+    plane.add_points(plane.add_object("other"), 1, [[60, 90]])
+    list(plane.propagate())
+
+    file.save(first, [plane])
+
+    file.close()
+    loaded = Session.load(file.path, volumes, tiny_model)
+    np.testing.assert_array_equal(loaded.labels, first.labels)
+
+
+def test_new_objects_are_numbered_past_what_was_painted_on_planes_seen_otherwise(blobs, tiny_model):
+    session = Session(blobs[0], tiny_model)
+    upright = session.at({}, axis=1)
+    session.labels[4, 40:50, 40:50] = 7
+    session.note_edits([[4, 40, 40]])
+
+    assert upright.add_object() == 8
+
+
 def test_what_another_place_has_written_since_is_saved(
     first, elsewhere, volumes, tiny_model, tmp_path
 ):
-    from napari_sam2.autosave import Autosave
-
     file = Autosave(tmp_path)
     file.save(first, elsewhere)
     plane = elsewhere[0]

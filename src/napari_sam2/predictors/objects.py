@@ -251,9 +251,16 @@ def check_prompt(prompt: Prompt, frame: int, shape: tuple[int, int]) -> None:
 
     Raises
     ------
+    TypeError
+        If it is no prompt.
     ValueError
         If it belongs to another frame, or lies outside.
     """
+    if not isinstance(prompt, PointPrompt | BoxPrompt | MaskPrompt):
+        raise TypeError(
+            f"A prompt is a PointPrompt, a BoxPrompt or a MaskPrompt; got {prompt!r}. Positions "
+            "are given to `add_points` and `add_box`."
+        )
     height, width = shape
     if prompt.frame != frame:
         raise ValueError(f"A prompt for frame {prompt.frame} was given for frame {frame}.")

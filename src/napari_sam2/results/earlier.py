@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 
-from napari_sam2.results.pixels import Pixels
+if TYPE_CHECKING:
+    from napari_sam2.results.pixels import Pixels
 
 LIMIT = 256 * 2**20  #: bytes
 
@@ -31,11 +34,8 @@ class EarlierLabels:
         self._changes.clear()
         self._size = 0
 
-    def note(self, frame: int, before: np.ndarray, after: np.ndarray) -> None:
-        """Keep what a frame was where it is about to be changed; both are (H, W)."""
-        pixels = Pixels.that_differ(before, after)
-        if pixels is None:
-            return
+    def note(self, frame: int, pixels: Pixels) -> None:
+        """Keep what a frame was where it is about to be changed."""
         self._changes.setdefault(frame, []).append(pixels)
         self._size += pixels.nbytes
         while self._size > self._limit:

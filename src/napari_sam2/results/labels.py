@@ -11,6 +11,7 @@ from scipy import ndimage
 from napari_sam2.prompts import MaskPrompt
 from napari_sam2.results.changes import Changes
 from napari_sam2.results.earlier import EarlierLabels
+from napari_sam2.results.pixels import Pixels
 from napari_sam2.results.room import explaining_full_disk
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ class StackLabels:
             _check(array, source.label_shape)
         self.array = array
         self.earlier = EarlierLabels()
+        self._painted: set[int] = set()  #: planes
 
     @property
     def largest_id(self) -> int:
@@ -63,6 +65,24 @@ class StackLabels:
                 return 0  # a zarr that nothing was written to yet
             planes = range(len(self.planes))  # one in memory at a time
         return max((int(np.max(self.array[self.planes.index(n)])) for n in planes), default=0)
+
+    def note_painted(self, planes: Collection[int]) -> None:
+        """Note that a hand has changed planes, at whatever position."""
+        self._painted.update(planes)
+        self.changes.note(*planes)
+
+    def painted_with(self, object_id: int) -> set[int]:
+        """Give the frames on which a hand has painted, and an object is."""
+        if not self._painted:
+            return set()
+        index, at = self._source.index, self.planes.at
+        painted = (f for f in range(self._source.n_frames) if at(index(f)) in self._painted)
+        return {frame for frame in painted if np.any(self.plane(frame) == object_id)}
+
+    def take_over(self, earlier: StackLabels) -> None:
+        """Know what is known of the same labels."""
+        self.earlier = earlier.earlier
+        self._painted |= earlier._painted
 
     def before(self, frame: int) -> np.ndarray:
         """Give a frame as it was when `earlier` was last begun; (H, W)."""
@@ -85,22 +105,35 @@ class StackLabels:
         plane: np.ndarray = np.asarray(self.array[self._source.index(frame)])
         return plane
 
-    def put_plane(self, frame: int, plane: np.ndarray) -> None:
+    def put_plane(self, frame: int, plane: np.ndarray, changed: Pixels | None = None) -> None:
         """Replace the labels of a frame, (H, W).
+
+        Parameters
+        ----------
+        frame : int
+        plane : np.ndarray, shape (H, W)
+        changed : Pixels, optional
+            Those that it differs in from what is there, where that is known.
 
         Raises
         ------
         NoRoomError
             If the disk that they are on is full.
         """
+        changed = changed or Pixels.that_differ(self.plane(frame), plane)
+        if changed is None:
+            return
+        self.earlier.note(frame, changed)
         index = self._source.index(frame)
-        self.earlier.note(frame, np.asarray(self.array[index]), plane)
         with explaining_full_disk(
             f"the labels of frame {frame}",
             f"What was found before is kept; propagate from frame {frame} to go on.",
         ):
-            self.array[index] = plane
-        self.changes.note(self.planes.at(index))
+            if isinstance(self.array, np.ndarray):
+                # Memory that nothing but background was ever written to is not taken.
+                self.array[index][changed.region] = plane[changed.region]
+            else:
+                self.array[index] = plane
         self.changes.note(self.planes.at(index))
 
 

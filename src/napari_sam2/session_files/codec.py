@@ -19,7 +19,15 @@ if TYPE_CHECKING:
 
 def to_json(value: Any) -> bytes:
     """Give plain data as JSON, the same for the same; numbers come back bit for bit."""
-    return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), default=_plain)
+    return text.encode()
+
+
+def _plain(value: Any) -> Any:
+    """Give numpy's numbers as Python's: scripts take a level or a gamma from arrays."""
+    if isinstance(value, np.generic | np.ndarray):
+        return value.tolist()
+    raise TypeError(f"{type(value).__name__} cannot be saved: {value!r}.")
 
 
 def encode_object(one: SessionObject, followed: Iterable[int]) -> bytes:

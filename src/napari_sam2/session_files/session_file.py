@@ -235,6 +235,11 @@ class SavedSession:
     def _restore_labels(self, work: Workspace) -> None:
         array, index, saved = work.labels.array, work.labels.planes.index, set()
         for plane, pixels in self.planes():
+            if plane >= len(work.labels.planes):
+                raise SessionFileError(
+                    f"{self.file.path} is damaged: it has labels of plane {plane}, where the stack "
+                    f"has {len(work.labels.planes)}. Open an earlier copy of it."
+                )
             array[index(plane)] = pixels
             saved.add(plane)
         for plane in range(len(work.labels.planes)):

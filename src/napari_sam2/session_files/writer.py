@@ -77,7 +77,7 @@ class SessionWriter:
         bool
             Whether the file has changed: of interest is the last one.
         """
-        self._follow(work)
+        self._follow(work, others)
         stack = self._stack = self._stack or describe_stack(work.source)
         draft = _Draft(self.file, self._digests, self._seen)
         changes = work.labels.changes
@@ -106,13 +106,16 @@ class SessionWriter:
         self._prompts, self._others, self._seen = prompts | elsewhere, states, draft.seen
         yield changed
 
-    def _follow(self, work: Workspace) -> None:
+    def _follow(self, work: Workspace, others: Sequence[Workspace]) -> None:
         """Know nothing of labels that another session, or one of another place, has written."""
         if work.labels.changes is not self._of:  # another session took the place of the last one
             self._of, self._stack = work.labels.changes, None
             self._changes = self._measured = None
             self._seen = {}
-        self._is_behind = any(was != changes.count for _, changes, was, *_ in self._others.values())
+        seen = {id(changes): was for _, changes, was, *_ in self._others.values()}
+        known = [changes for _, changes, *_ in self._others.values()]
+        known += [other.labels.changes for other in others]
+        self._is_behind = any(seen.get(id(changes), 0) != changes.count for changes in known)
         if self._is_behind:
             self._changes = None
 
@@ -122,8 +125,11 @@ class SessionWriter:
         """Give what is done with a plane of labels, and the planes to do it with."""
         since = self._changes
         if is_kept_here:
+            if since is not None:
+                return draft.put_plane, work.labels.changes.since(since)
             every = range(len(work.labels.planes))
-            return draft.put_plane, every if since is None else work.labels.changes.since(since)
+            draft.keep_only("labels", {str(plane) for plane in every})  # another stack's were more
+            return draft.put_plane, every
         draft.keep_only("labels", set())  # they would be older than those referred to
         if since is not None:
             return draft.look_at_plane, work.labels.changes.since(since)

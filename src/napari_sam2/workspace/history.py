@@ -145,11 +145,11 @@ class History(Generic[Held]):
         Only what no step made meanwhile restores may be changed so: prompts and names, and
         objects of which nothing was found.
         """
-        self._is_apart = True
+        was_apart, self._is_apart = self._is_apart, True
         try:
             yield
         finally:
-            self._is_apart = False
+            self._is_apart = was_apart
 
     def save(self, key: Hashable, make: Callable[[], Change[Held]]) -> None:
         """Keep what is about to change; `make` is called the first time in each step."""

@@ -133,7 +133,7 @@ class Ledger:
         pixels = Pixels.that_differ(self.labels.plane(frame), plane)
         if pixels is not None:
             self.history.add(_PlaneChange(frame, pixels))
-            self.labels.put_plane(frame, plane)
+            self.labels.put_plane(frame, plane, pixels)
 
     def save_remembered(self, object_id: int) -> None:
         """Keep what is remembered of an object, before it is followed or forgotten."""

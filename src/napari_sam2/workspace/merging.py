@@ -40,7 +40,7 @@ def merge(ledger: Ledger, into: int, other: int) -> None:
     for object_id in (into, other):
         ledger.save_remembered(object_id)
     followed = ledger.tracker.followed_frames(into) | ledger.tracker.followed_frames(other)
-    for frame in sorted(two.frames):
+    for frame in sorted(two.frames | ledger.labels.painted_with(other)):
         plane = np.array(ledger.labels.plane(frame))
         plane[plane == other] = into
         ledger.put_plane(frame, plane)

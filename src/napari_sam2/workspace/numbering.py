@@ -21,19 +21,21 @@ class Numbers:
     highest: int = 0
     #: Whether what was in the labels before is below it; they are read through once for that.
     is_past_labels: bool = False
-    painted: set[int] = field(default_factory=set)  #: planes that a hand has written to since
+    #: Planes that a hand has written to since, as one of the sessions counts them.
+    painted: set[tuple[StackLabels, int]] = field(default_factory=set)
 
     def next(self, labels: StackLabels) -> int:
         """Give the first number that was never used, and is not in the labels."""
         if not self.is_past_labels:
             self.highest = max(self.highest, labels.highest())
             self.is_past_labels = True
-        return self.settled(labels) + 1
+        return self.settled() + 1
 
-    def settled(self, labels: StackLabels) -> int:
+    def settled(self) -> int:
         """Give the highest number, of what was painted, too."""
-        painted, self.painted = self.painted, set()
-        self.highest = max(self.highest, labels.highest(painted))
+        for labels, plane in list(self.painted):
+            self.highest = max(self.highest, labels.highest([plane]))
+            self.painted.discard((labels, plane))
         return self.highest
 
     def take_over(self, earlier: Numbers) -> None:

@@ -166,11 +166,11 @@ class Workspace:
         check_room(self.labels, object_id)
 
     def remove(self, object_id: int) -> None:
-        """Forget an object, and take it out of the labels."""
+        """Forget an object, and take it out of the labels: where it was found, or painted."""
         with self.lock, self.step(f"remove {self.known(object_id).name}"):
             known = self.known(object_id)
-            for frame in sorted(known.frames):
-                self.erase(frame, [object_id])
+            for frame in sorted(known.frames | self.labels.painted_with(object_id)):
+                self._ledger.write(frame, [object_id], ())
             self._ledger.end(object_id)
             parent = known.parent
             if parent is not None and parent in self.objects and not self._daughters(parent):
@@ -181,7 +181,7 @@ class Workspace:
     def merge(self, into: int, others: Sequence[int]) -> None:
         """Make one object of two, or of several."""
         into = whole_number("The number of an object", into)
-        others = whole_numbers("The number of an object", others)
+        others = list(dict.fromkeys(whole_numbers("The number of an object", others)))
         with self.lock:
             one, rest = self.known(into), [self.known(other).name for other in others]
             if into in others:
@@ -212,7 +212,7 @@ class Workspace:
             self._ledger.rule = earlier.overlap
             self._ledger.claims.take_over(earlier._ledger.claims)
             self.quality.take_over(earlier.quality)
-            self.labels.earlier = earlier.labels.earlier
+            self.labels.take_over(earlier.labels)
             self.numbers.take_over(earlier.numbers)
         with earlier.lock, self.lock:
             self._ledger.take_history(earlier._ledger)
@@ -220,12 +220,12 @@ class Workspace:
     def note_edits(self, places: ArrayLike) -> None:
         """Note that a hand has changed pixels of the labels, (N, D)."""
         planes = self.labels.planes.of(places)
-        self.numbers.painted.update(planes)
-        self.labels.changes.note(*planes)
+        self.numbers.painted.update((self.labels, plane) for plane in planes)
+        self.labels.note_painted(planes)
 
     def number_state(self) -> list[int | bool]:
         """Give what is known of the numbers used, to be saved."""
-        return [self.numbers.settled(self.labels), self.numbers.is_past_labels]
+        return [self.numbers.settled(), self.numbers.is_past_labels]
 
     def restore(
         self,
