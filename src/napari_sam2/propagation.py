@@ -135,7 +135,7 @@ class Run:
         begins = dict(one.begins)  # daughters join
         one = replace(one, begins=begins)
         presence = Presence(self._rules.stop_after_empty)
-        if presence.is_limited:
+        if presence.is_limited and one.frames:
             for object_id in begins:
                 presence.recall(object_id, self._n_empty_before(one, object_id))
         rule = None if one.reverse else self._rules.divisions

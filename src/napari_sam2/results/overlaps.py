@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from napari_sam2.prompts import ObjectMask
 
 OVERLAP_BYTES = 256 * 2**20
-STEPS = 50  #: of a score while one more than its logit doubles: 255 of them reach a logit of 33
 
 
 class Overlap(StrEnum):
@@ -54,7 +53,7 @@ class Claim:
 
     @classmethod
     def of(cls, last: int, origin: tuple[int, int], scores: np.ndarray) -> Self:
-        """Compress scores (h, w) as `scores_of` gives them; it has lost nothing."""
+        """Compress scores (h, w) as `ObjectMask.sureness` gives them; it has lost nothing."""
         height, width = scores.shape
         # They change little from pixel to pixel: these differences are small, and often the same.
         steps = np.diff(np.diff(scores, axis=0, prepend=_ZERO), axis=1, prepend=_ZERO)
@@ -67,7 +66,7 @@ class Claim:
 
     @property
     def scores(self) -> np.ndarray:
-        """How sure each pixel is, as of `scores_of`; uint8, (h, w)."""
+        """How sure each pixel is, as of `ObjectMask.sureness`; uint8, (h, w)."""
         steps = np.frombuffer(zlib.decompress(self.packed_scores), np.uint8).reshape(self.shape)
         scores: np.ndarray = steps.cumsum(axis=1, dtype=np.uint8).cumsum(axis=0, dtype=np.uint8)
         return scores
@@ -160,7 +159,7 @@ class Claims:
         self._written += 1
         before = self.on(frame)
         claims = {i: claim for i, claim in before.items() if i not in ids}
-        scores = {one.object_id: scores_of(one) for one in found if one.area}
+        scores = {one.object_id: one.sureness for one in found if one.area}
         new = {
             one.object_id: Claim.of(self._written, one.origin, scores[one.object_id])
             for one in found
@@ -227,7 +226,7 @@ def place(
     if not regions:
         return result
     window = _around(regions)
-    winner = settle(after, rule, window, {one.object_id: scores_of(one) for one in found})
+    winner = settle(after, rule, window, {one.object_id: one.sureness for one in found})
     part, mine, out = plane[window], mine[window], result[window]
     out[mine] = winner[mine]
     others = {i: claim for i, claim in after.items() if i not in ids}
@@ -294,20 +293,6 @@ def settle(
         best[there][wins] = scores[wins]
         last[there][wins] = claim.last
     return winner
-
-
-def scores_of(one: ObjectMask) -> np.ndarray:
-    """Give how sure each pixel of an object is, and 0 beside it.
-
-    The logarithm of its logit, in steps: a byte that is kept for every pixel of every frame.
-
-    Returns
-    -------
-    np.ndarray, shape (h, w), uint8
-    """
-    steps = np.ceil(STEPS * np.log2(1 + np.maximum(one.logits, 0, dtype=np.float32)))
-    scores: np.ndarray = np.minimum(steps, 255).astype(np.uint8)
-    return scores
 
 
 def _had(part: np.ndarray, claims: Mapping[int, Claim], window: tuple[slice, slice]) -> np.ndarray:
