@@ -7,12 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from napari_sam2.model.config import EMBEDDED_MODEL
 from napari_sam2.persistence import Persistent
+from napari_sam2.planning import plan_correction_run, plan_run
 from napari_sam2.predictors import load_model
 from napari_sam2.predictors.device import choose_device, choose_precision
 from napari_sam2.predictors.frames import FrameSource, View
 from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.prompts import whole_number
-from napari_sam2.propagation import Rules, Run, plan_correction_run, plan_run
+from napari_sam2.propagation import Rules, Run
 from napari_sam2.results.labels import StackLabels
 from napari_sam2.results.overlaps import (
     Overlap as Overlap,  # what `Settings` and `set_overlap` take
