@@ -12,7 +12,7 @@ from napari_sam2.prompts import MaskPrompt
 from napari_sam2.results.tracks import make_tracks, merge_planes
 
 if TYPE_CHECKING:
-    from collections.abc import Generator, Iterable
+    from collections.abc import Generator, Iterable, Sequence
 
     from napari_sam2.predictors.passes import Direction
     from napari_sam2.prompts import FrameMasks
@@ -75,7 +75,8 @@ class StackSeries:
         self.length = source.label_shape[axis]
         self._first = first
         self._sessions = {source.held[axis]: first}
-        self._seeds: defaultdict[int, dict[int, int]] = defaultdict(dict)  #: planes, by object
+        #: Prompts that `follow` has made, by position and object: others are not taken back.
+        self._seeds: defaultdict[int, dict[int, tuple[MaskPrompt, ...]]] = defaultdict(dict)
 
     def __getitem__(self, position: int) -> Session:
         if not 0 <= position < self.length:
@@ -99,7 +100,7 @@ class StackSeries:
         """
         for position in sorted(self._sessions) if positions is None else positions:
             session = self[position]
-            if any(known.prompts for known in session.objects.values()):
+            if _is_open(session):
                 for masks in session.propagate(direction):
                     yield SeriesStep(position, masks)
                 _make_room(session)
@@ -167,33 +168,53 @@ class StackSeries:
             position = before + step
             yield from self._carry(before, position)
             session = self[position]
-            if any(known.prompts for known in session.objects.values()):
+            if _is_open(session):
                 for masks in session.propagate("both", stop_after_empty=stop_after_empty):
                     yield SeriesStep(position, masks)
             _make_room(self[before])
 
     def _carry(self, before: int, position: int) -> Generator[SeriesStep, None, None]:
         """Take objects over to the next volume, as prompts in one plane each."""
-        old = self._take_back(position)
+        session, ours = self[position], self._ours(position)
         for plane, ids in self._largest_planes(before).items():
-            wanted = [i for i in ids if i not in self[position].objects or i in old]
+            wanted = [i for i in ids if i not in session.objects or i in ours]
             if wanted:
                 masks = self._step_along(before, position, plane, wanted)
-                old -= self._seed(before, position, masks)
+                ours -= self._seed_all(before, position, masks)
                 yield SeriesStep(position, masks)
-        for object_id in old:
-            self[position].remove_object(object_id)
+        for object_id in ours:
+            self._seed(position, object_id, ())
+            session.remove_object(object_id)
 
-    def _take_back(self, position: int) -> set[int]:
-        """Clear the prompts of an earlier run; give objects that nobody else has touched."""
-        session, touched = self[position], set()
-        for object_id, plane in self._seeds.pop(position, {}).items():
-            if object_id in session.objects:
-                session.clear_prompts(object_id, plane)
-                known = session.objects[object_id]
-                if not known.prompts and not known.locked:
-                    touched.add(object_id)
-        return touched
+    def _ours(self, position: int) -> set[int]:
+        """Give the objects of an earlier run that nobody else has prompted or locked since.
+
+        The others are made ready to be found from what was said of them.
+        """
+        session, ours = self[position], set()
+        for object_id in self._seeds[position].keys() & session.objects.keys():
+            known = session.objects[object_id]
+            seeds = {seed.frame: (seed,) for seed in self._seeds[position][object_id]}
+            if any(prompts != seeds.get(plane) for plane, prompts in known.prompts.items()):
+                self._seed(position, object_id, ())
+            elif accepted := _accepted(session, object_id):
+                self._seed(position, object_id, accepted)
+                # A run does not answer what is prompted on a locked plane that it begins with.
+                session.segment(object_id, accepted[0].frame)
+            else:
+                ours.add(object_id)
+        return ours
+
+    def _seed(self, position: int, object_id: int, seeds: Sequence[MaskPrompt]) -> None:
+        """Put prompts in the place of those of an earlier run, as far as these are untouched."""
+        session = self[position]
+        for old in self._seeds[position].pop(object_id, ()):
+            if session.prompts(object_id, old.frame) == (old,):
+                session.clear_prompts(object_id, old.frame)
+        for seed in seeds:
+            session.set_prompts(object_id, seed.frame, (seed,))
+        if seeds:
+            self._seeds[position][object_id] = tuple(seeds)
 
     def _largest_planes(self, position: int) -> dict[int, list[int]]:
         """Give the objects of a volume by the plane in which each is largest."""
@@ -223,7 +244,7 @@ class StackSeries:
         *_, masks = stack.propagate(direction, position, position + 1)
         return replace(masks, frame=plane)
 
-    def _seed(self, before: int, position: int, masks: FrameMasks) -> set[int]:
+    def _seed_all(self, before: int, position: int, masks: FrameMasks) -> set[int]:
         """Prompt objects with what was found of them in a plane; give those that were found."""
         session, found = self[position], set()
         for one in masks.objects:
@@ -231,10 +252,28 @@ class StackSeries:
                 if one.object_id not in session.objects:
                     session.add_object(self[before].objects[one.object_id].name, one.object_id)
                 mask = MaskPrompt(masks.frame, one.logits > 0, one.origin, masks.shape)
-                session.set_prompts(one.object_id, masks.frame, (mask,))
-                self._seeds[position][one.object_id] = masks.frame
+                self._seed(position, one.object_id, (mask,))
                 found.add(one.object_id)
         return found
+
+
+def _accepted(session: Session, object_id: int) -> list[MaskPrompt]:
+    """Give what is locked of an object, on the planes that it is on."""
+    masks = []
+    for plane in session.locked(object_id):
+        labels = np.asarray(session.labels[session.source.index(plane)])
+        if (mask := labels == object_id).any():
+            masks.append(MaskPrompt(plane, mask))
+    return masks
+
+
+def _is_open(session: Session) -> bool:
+    """Whether there is something to follow: an object that was not accepted in all planes."""
+    planes = range(session.n_frames)
+    return any(
+        known.prompts and any(known.is_open(plane) for plane in planes)
+        for known in session.objects.values()
+    )
 
 
 def _make_room(session: Session) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from session_steps import render, run
 
-from napari_sam2 import Session, StackSeries, View
+from napari_sam2 import MaskPrompt, Session, StackSeries, View
 from napari_sam2.results.label_arrays import new_label_file
 from napari_sam2.results.labels import StackLabels
 
@@ -110,6 +110,81 @@ def test_volume_that_was_corrected_is_found_from_its_own_prompts(tiny_series):
     assert steps[0].masks.object_ids == (2,)
     assert list(session.objects[1].prompts) == [3]
     assert len(session.objects[2].prompts) == 1
+
+
+def test_correction_where_an_object_was_taken_over_is_kept(tiny_series):
+    list(tiny_series.follow(end=1))
+    session = tiny_series[1]
+    (plane,) = session.objects[1].prompts
+    session.clear_prompts(1, plane)
+    session.add_points(1, plane, [[50, 50]])
+    corrected = session.prompts(1, plane)
+
+    steps = [s for s in tiny_series.follow(end=1) if s.position == 1]
+
+    assert steps[0].masks.object_ids == (2,), "the first is not taken over again"
+    assert session.prompts(1, plane) == corrected
+
+
+@pytest.mark.parametrize("planes", [[2], [1], [1, 3]])
+def test_locked_object_is_found_from_what_was_accepted(tiny_series, planes):
+    list(tiny_series.follow())
+    session = tiny_series[1]
+    accepted = {plane: session.labels[1, plane] == 1 for plane in planes}
+    assert all(mask.any() for mask in accepted.values())
+    session.lock(1, planes)
+
+    steps = [s.masks for s in tiny_series.follow() if s.position == 1]
+
+    assert steps[0].object_ids == (2,), "the first is not taken over again"
+    sought = {masks.frame for masks in steps if 1 in masks.object_ids}
+    assert sought >= set(range(PLANES)) - set(planes)
+    assert list(session.objects[1].prompts) == planes
+    for plane, mask in accepted.items():
+        assert session.prompts(1, plane) == (MaskPrompt(plane, mask),)
+        np.testing.assert_array_equal(session.labels[1, plane] == 1, mask)
+
+
+def test_object_that_is_unlocked_is_taken_over_again(tiny_series):
+    list(tiny_series.follow(end=1))
+    session = tiny_series[1]
+    taken_over = dict(session.objects[1].prompts)
+    session.lock(1, [0])
+    list(tiny_series.follow(end=1))
+    assert list(session.objects[1].prompts) == [0]
+    session.unlock(1)
+
+    list(tiny_series.follow(end=1))
+
+    assert session.objects[1].prompts == taken_over
+
+
+def test_volume_that_was_accepted_as_a_whole_stays_and_is_gone_on_from(tiny_series):
+    list(tiny_series.follow())
+    for object_id in (1, 2):
+        tiny_series[1].lock(object_id, range(PLANES))
+    accepted = tiny_series[1].labels[1].copy()
+
+    positions = {step.position for step in tiny_series.follow()}
+
+    assert positions == {2}
+    np.testing.assert_array_equal(tiny_series[1].labels[1], accepted)
+
+
+def test_objects_cancelled_before_they_were_taken_over_are_taken_over_later(tiny_model):
+    apart = np.array([balls((1, 30, 30), (3, 65, 80)) for _ in range(3)])
+    series = series_of(apart, tiny_model)
+    list(series.follow())
+    whole = series[0].labels.copy()
+
+    steps = series.follow()
+    assert next(steps).masks.object_ids == (1,), "the second comes from another plane"
+    steps.close()
+    for number in (1, 2):
+        assert series[1].objects[number].prompts
+    list(series.follow())
+
+    np.testing.assert_array_equal(series[0].labels, whole)
 
 
 def test_new_object_goes_along_from_its_volume(tiny_series):
