@@ -280,3 +280,5 @@ def _make_room(session: Session) -> None:
     """Keep no more of a stack that is done than its results and prompts."""
     session.release()
     session.forget_history()
+    with session._work.lock:
+        session._work.labels.earlier.begin()

@@ -251,6 +251,15 @@ def test_series_keeps_no_history_of_stacks_that_are_done(tiny_series):
     assert tiny_series[1].history
 
 
+def test_series_keeps_no_earlier_labels_of_stacks_that_are_done(tiny_series):
+    before, now = tiny_series[0].labels_before(2), tiny_series[0].labels[0, 2]
+    assert not np.array_equal(before, now)
+
+    list(tiny_series.follow(end=1))
+
+    np.testing.assert_array_equal(tiny_series[0].labels_before(2), now)
+
+
 @pytest.fixture
 def labelled(tiny_model, blobs):
     """The first of two stacks; in the second there is an object 1 already, of nobody."""
