@@ -84,6 +84,40 @@ def test_zarr_has_pixels_axes_and_sizes(labels, axes, tmp_path):
     assert scales["datasets"][0]["coordinateTransformations"][0]["scale"] == [30, 0.5, 0.25]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "number", "written"),
+    [
+        (np.int64, 300, np.uint16),
+        (np.uint64, 70_000, np.uint32),
+        (np.int64, -1, np.int32),
+    ],
+)
+def test_numbers_too_long_for_ome_are_written_as_shorter_ones(
+    labels, axes, tmp_path, dtype, number, written
+):
+    labels = labels.astype(dtype)
+    labels[-1, -1, -1] = number
+
+    steps = list(write_labels(tmp_path / "out.tif", labels, axes))
+
+    found = tifffile.imread(tmp_path / "out.tif")
+    assert found.dtype == written
+    np.testing.assert_array_equal(found, labels)
+    assert steps == [10] * 10, "they are read to see how high they go, too"
+
+
+def test_numbers_that_ome_has_no_room_for_are_refused_before_the_work(
+    labels, axes, tmp_path, monkeypatch
+):
+    labels = labels.astype(np.int64)
+    labels[-1, -1, -1] = 2**32
+    monkeypatch.setattr(result_files, "zlib", None)  # compresses nothing
+
+    with pytest.raises(ValueError, match=r"32 bits .* from 0 to 4294967296\. .*\.zarr"):
+        list(write_labels(tmp_path / "out.tif", labels, axes))
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.parametrize("name", ["out.tif", "out.zarr"])
 def test_what_is_given_up_leaves_nothing(labels, axes, tmp_path, name):
     steps = write_labels(tmp_path / name, labels, axes)

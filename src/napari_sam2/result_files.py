@@ -30,6 +30,7 @@ LONGEST_EDGE = 768  #: pixels, of an animation
 FRAME_RATE = 8
 CHUNK_EDGE = 1024  #: pixels
 OME_ORDER = "TCZYX"
+OME_BYTES = 4  #: of an integer, at most
 #: What OME-Zarr calls the kinds of axes.
 KINDS = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 
@@ -131,7 +132,11 @@ def _planes(labels: Any) -> Iterator[np.ndarray]:
 
 
 def _write_tiff(path: Path, labels: Any, axes: Axes) -> Generator[int, None, None]:
-    total, dtype = int(np.prod(labels.shape[:-2])), np.dtype(labels.dtype).newbyteorder("<")
+    dtype, total = np.dtype(labels.dtype), int(np.prod(labels.shape[:-2]))
+    if dtype.itemsize > OME_BYTES:
+        total *= 2
+        dtype = yield from _shorter_dtype(labels, total)
+    dtype = dtype.newbyteorder("<")
     # Compressed here: tifffile asks for all planes in one go, which cannot be watched.
     strips = []
     for plane in _planes(labels):
@@ -155,6 +160,21 @@ def _write_tiff(path: Path, labels: Any, axes: Axes) -> Generator[int, None, Non
         compression="zlib",
         rowsperstrip=labels.shape[-2],
         metadata=about,
+    )
+
+
+def _shorter_dtype(labels: Any, total: int) -> Generator[int, None, np.dtype[Any]]:
+    """Choose a type that OME has, by the numbers that there are; yields a step a plane."""
+    lowest = highest = 0
+    for plane in _planes(labels):
+        lowest, highest = min(lowest, int(plane.min())), max(highest, int(plane.max()))
+        yield total
+    for dtype in (np.uint16, np.uint32, np.int32):
+        if np.iinfo(dtype).min <= lowest and highest <= np.iinfo(dtype).max:
+            return np.dtype(dtype)
+    raise ValueError(
+        f"OME-TIFF has 32 bits for a label; these go from {lowest} to {highest}. Give a name that "
+        "ends in .zarr."
     )
 
 
