@@ -31,7 +31,7 @@ def labels():
 
 @pytest.fixture
 def axes():
-    return Axes("TYX", (30.0, 0.5, 0.25), UNITS)
+    return Axes("TYX", (30.0, 0.5, 0.25), UNITS, (0, 1, 2))
 
 
 @pytest.mark.parametrize(
@@ -41,12 +41,42 @@ def axes():
         (("z", "y", "x"), "ZYX"),
         (("time", "z", "y", "x"), "TZYX"),
         (("-4", "-3", "-2", "-1"), "TZYX"),
-        (("z", "t", "y", "x"), "TZYX"),  # OME has one order
+        (("position", "z", "y", "x"), "TZYX"),
     ],
 )
 def test_axes_are_named_as_the_viewer_does_where_ome_knows_them(called, names):
     n = len(called)
-    assert name_axes(called, [1] * n, ["pixel"] * n) == Axes(names, (1.0,) * n, ("",) * n)
+    assert name_axes(called, [1] * n, ["pixel"] * n) == Axes(
+        names, (1.0,) * n, ("",) * n, tuple(range(n))
+    )
+
+
+@pytest.mark.parametrize("name", ["out.ome.tif", "out.zarr"])
+@pytest.mark.parametrize(
+    ("called", "order"), [("zyx", (0, 1, 2)), ("yzx", (1, 0, 2)), ("xzy", (1, 2, 0))]
+)
+def test_axes_in_another_order_are_written_in_that_of_ome(called, order, labels, tmp_path, name):
+    size = {"z": 3.0, "y": 0.5, "x": 0.25}
+    named = name_axes(called, [size[n] for n in called], ["micrometer"] * 3)
+
+    list(write_labels(tmp_path / name, labels, named))
+
+    assert named == Axes("ZYX", (3.0, 0.5, 0.25), ("micrometer",) * 3, order)
+    if name.endswith("zarr"):
+        found = zarr.open_group(tmp_path / name, mode="r")["0"][:]
+    else:
+        with tifffile.TiffFile(tmp_path / name) as file:
+            assert file.series[0].axes == "ZYX"
+            found = file.asarray()
+    np.testing.assert_array_equal(found, labels.transpose(order))
+
+
+def test_time_and_planes_keep_their_sizes_where_planes_come_first():
+    axes = name_axes(["z", "t", "y", "x"], [3, 30, 0.5, 0.25], ["pixel", "second", *UNITS[1:]])
+
+    assert axes == Axes(
+        "TZYX", (30, 3, 0.5, 0.25), ("second", "", "micrometer", "micrometer"), (1, 0, 2, 3)
+    )
 
 
 def test_too_many_axes():
@@ -69,7 +99,7 @@ def test_tiff_has_pixels_axes_and_sizes(labels, axes, tmp_path):
 
 
 def test_tiff_of_a_single_image(labels, tmp_path):
-    list(write_labels(tmp_path / "out.tif", labels[0], Axes("YX", (1, 1), ("", ""))))
+    list(write_labels(tmp_path / "out.tif", labels[0], Axes("YX", (1, 1), ("", ""), (0, 1))))
 
     np.testing.assert_array_equal(tifffile.imread(tmp_path / "out.tif"), labels[0])
 

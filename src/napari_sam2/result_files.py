@@ -5,6 +5,7 @@ What is given up, or fails, leaves nothing: files have their names only once the
 
 from __future__ import annotations
 
+import math
 import shutil
 import zlib
 from contextlib import contextmanager, suppress
@@ -39,13 +40,16 @@ KINDS = {"t": "time", "c": "channel", "z": "space", "y": "space", "x": "space"}
 class Axes:
     """The axes of labels, as other programs are to understand them."""
 
-    names: str  #: a letter each, of "TCZYX"; the last two are "YX"
+    names: str  #: a letter each, in the order of "TCZYX"; the last two are "YX"
     scale: tuple[float, ...]  #: size of a pixel along each
     units: tuple[str, ...]  #: of the sizes, as OME-Zarr spells them; empty where not known
+    order: tuple[int, ...]  #: which axis of the labels each of them is
 
 
 def name_axes(labels: Sequence[str], scale: Sequence[float], units: Sequence[Any]) -> Axes:
     """Name axes as OME does, after what the viewer calls them where that makes sense.
+
+    OME has one order of axes, which labels are written in.
 
     Parameters
     ----------
@@ -61,11 +65,16 @@ def name_axes(labels: Sequence[str], scale: Sequence[float], units: Sequence[Any
         If there are more axes than OME knows.
     """
     named = "".join(label[:1].upper() for label in labels if label.isalpha())
-    fits = len(set(named)) == len(labels) and named[-2:] == "YX" and set(named) <= set(OME_ORDER)
-    if not fits or list(named) != sorted(named, key=OME_ORDER.index):
+    if not (len(set(named)) == len(labels) and set("YX") <= set(named) <= set(OME_ORDER)):
         named = _default_names(len(labels))
-    known = ("" if str(unit) == "pixel" else str(unit) for unit in units)
-    return Axes(named, tuple(float(n) for n in scale), tuple(known))
+    order = sorted(range(len(named)), key=lambda n: OME_ORDER.index(named[n]))
+    known = ["" if str(unit) == "pixel" else str(unit) for unit in units]
+    return Axes(
+        "".join(named[n] for n in order),
+        tuple(float(scale[n]) for n in order),
+        tuple(known[n] for n in order),
+        tuple(order),
+    )
 
 
 def _default_names(n_axes: int) -> str:
@@ -97,7 +106,7 @@ def write_labels(path: Path, labels: Any, axes: Axes) -> Generator[int, None, No
     """
     write = _write_zarr if path.suffix.lower() == ".zarr" else _write_tiff
     with _beside(path) as place:
-        yield from write(place, labels, axes)
+        yield from write(place, _Arranged(labels, axes.order), axes)
 
 
 def write_quality(path: Path, session: Session) -> Generator[int, None, None]:
@@ -126,20 +135,34 @@ def write_animation(path: Path, session: Session) -> Generator[int, None, None]:
         save_animation(place, pictures, FRAME_RATE)
 
 
-def _planes(labels: Any) -> Iterator[np.ndarray]:
-    for index in np.ndindex(*labels.shape[:-2]):
-        yield np.asarray(labels[index])
+class _Arranged:
+    """Labels with their axes in another order, read a plane at a time."""
+
+    def __init__(self, labels: Any, order: Sequence[int]) -> None:
+        self._labels, self._order = labels, order
+        self.shape = tuple(int(labels.shape[n]) for n in order)
+        self.dtype = np.dtype(labels.dtype)
+        self.n_planes = math.prod(self.shape[:-2])
+
+    def planes(self) -> Iterator[tuple[tuple[int, ...], np.ndarray]]:
+        """Give each plane, (Y, X), with its position on the other axes."""
+        *leading, rows, columns = self._order
+        for position in np.ndindex(*self.shape[:-2]):
+            at = dict(zip(leading, position, strict=True))
+            index = tuple(at.get(n, slice(None)) for n in range(len(self.shape)))
+            plane = np.asarray(self._labels[index])
+            yield position, plane if rows < columns else plane.T
 
 
-def _write_tiff(path: Path, labels: Any, axes: Axes) -> Generator[int, None, None]:
-    dtype, total = np.dtype(labels.dtype), int(np.prod(labels.shape[:-2]))
+def _write_tiff(path: Path, labels: _Arranged, axes: Axes) -> Generator[int, None, None]:
+    dtype, total = labels.dtype, labels.n_planes
     if dtype.itemsize > OME_BYTES:
         total *= 2
         dtype = yield from _shorter_dtype(labels, total)
     dtype = dtype.newbyteorder("<")
     # Compressed here: tifffile asks for all planes in one go, which cannot be watched.
     strips = []
-    for plane in _planes(labels):
+    for _, plane in labels.planes():
         strips.append(zlib.compress(np.ascontiguousarray(plane, dtype).tobytes(), 6))
         yield total
     about: dict[str, Any] = {"axes": axes.names}
@@ -151,7 +174,7 @@ def _write_tiff(path: Path, labels: Any, axes: Axes) -> Generator[int, None, Non
     tifffile.imwrite(
         path,
         iter(strips),
-        shape=tuple(labels.shape),
+        shape=labels.shape,
         dtype=dtype,
         byteorder="<",
         bigtiff=sum(map(len, strips)) > 2**31,
@@ -163,10 +186,10 @@ def _write_tiff(path: Path, labels: Any, axes: Axes) -> Generator[int, None, Non
     )
 
 
-def _shorter_dtype(labels: Any, total: int) -> Generator[int, None, np.dtype[Any]]:
+def _shorter_dtype(labels: _Arranged, total: int) -> Generator[int, None, np.dtype[Any]]:
     """Choose a type that OME has, by the numbers that there are; yields a step a plane."""
     lowest = highest = 0
-    for plane in _planes(labels):
+    for _, plane in labels.planes():
         lowest, highest = min(lowest, int(plane.min())), max(highest, int(plane.max()))
         yield total
     for dtype in (np.uint16, np.uint32, np.int32):
@@ -178,7 +201,7 @@ def _shorter_dtype(labels: Any, total: int) -> Generator[int, None, np.dtype[Any
     )
 
 
-def _write_zarr(path: Path, labels: Any, axes: Axes) -> Generator[int, None, None]:
+def _write_zarr(path: Path, labels: _Arranged, axes: Axes) -> Generator[int, None, None]:
     import zarr
 
     group = zarr.open_group(path, mode="w", zarr_format=3)
@@ -207,10 +230,10 @@ def _write_zarr(path: Path, labels: Any, axes: Axes) -> Generator[int, None, Non
         ],
     }
     group.attrs["ome"] = ome
-    for index in np.ndindex(*leading):
-        if (plane := np.asarray(labels[index])).any():
-            array[index] = plane
-        yield int(np.prod(leading))
+    for position, plane in labels.planes():
+        if plane.any():
+            array[position] = plane
+        yield labels.n_planes
 
 
 def _picture(session: Session, frame: int) -> np.ndarray:
