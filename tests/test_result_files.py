@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import weakref
 from unittest.mock import MagicMock
 
 import numpy as np
@@ -179,6 +180,26 @@ def test_animation_shows_every_frame(blobs, tiny_model, tmp_path, name):
 
         with av.open(str(tmp_path / name)) as film:
             assert len(list(film.decode(video=0))) == 8
+
+
+@pytest.mark.parametrize("name", ["film.gif", "film.mp4"])
+def test_animation_holds_one_picture_at_a_time(blobs, tiny_model, tmp_path, monkeypatch, name):
+    session = Session(blobs[0], tiny_model)
+    pictures, draw = [], result_files._picture
+
+    def noted(*args):
+        picture = draw(*args)
+        pictures.append(weakref.ref(picture))
+        return picture
+
+    monkeypatch.setattr(result_files, "_picture", noted)
+    held = [
+        sum(picture() is not None for picture in pictures)
+        for _ in write_animation(tmp_path / name, session)
+    ]
+
+    assert len(pictures) == 8
+    assert max(held) <= 1
 
 
 @pytest.mark.parametrize("name", ["out.ome.tif", "out.zarr", "out.csv"])

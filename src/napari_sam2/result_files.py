@@ -18,7 +18,8 @@ import numpy as np
 import tifffile
 from skimage.transform import resize
 
-from napari_sam2.results.exports import overlay, save_animation, save_table
+from napari_sam2.results.exports import overlay, save_table
+from napari_sam2.results.gif import open_gif
 from napari_sam2.results.room import explaining_full_disk
 
 if TYPE_CHECKING:
@@ -128,11 +129,10 @@ def write_animation(path: Path, session: Session) -> Generator[int, None, None]:
         if path.suffix.lower() == ".mp4":
             yield from _write_film(place, session)
             return
-        pictures = []
-        for frame in range(session.n_frames):
-            pictures.append(_picture(session, frame))
-            yield session.n_frames
-        save_animation(place, pictures, FRAME_RATE)
+        with open_gif(place, FRAME_RATE) as gif:
+            for frame in range(session.n_frames):
+                gif.add(_picture(session, frame))
+                yield session.n_frames
 
 
 class _Arranged:

@@ -196,3 +196,23 @@ def test_animation_has_every_frame(tmp_path):
 
     with Image.open(tmp_path / "film.gif") as film:
         assert film.n_frames == 3
+
+
+def test_each_frame_of_an_animation_has_colours_of_its_own(tmp_path):
+    colours = np.random.default_rng(0).integers(0, 256, (3, 200, 3)).astype(np.uint8)
+    pictures = [one.reshape(10, 20, 3) for one in colours]
+    save_animation(tmp_path / "film.gif", pictures, frame_rate=4)
+
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.info["loop"] == 0
+        for frame, picture in enumerate(pictures):
+            film.seek(frame)
+            assert film.info["duration"] == 250
+            np.testing.assert_array_equal(np.asarray(film.convert("RGB")), picture)
+
+
+def test_picture_that_does_not_change_is_shown_as_long_as_others(tmp_path):
+    save_animation(tmp_path / "film.gif", [np.zeros((8, 8, 3), np.uint8)] * 3)
+
+    with Image.open(tmp_path / "film.gif") as film:
+        assert film.n_frames == 3

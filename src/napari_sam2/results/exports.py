@@ -15,6 +15,7 @@ import tifffile
 from PIL import Image
 from skimage.segmentation import find_boundaries
 
+from napari_sam2.results.gif import open_gif
 from napari_sam2.results.room import NO_ROOM, NoRoomError
 
 if TYPE_CHECKING:
@@ -249,6 +250,6 @@ def save_picture(path: Path, picture: np.ndarray) -> None:
 
 def save_animation(path: Path, pictures: Iterable[np.ndarray], frame_rate: float = 8) -> None:
     """Write pictures (H, W, 3), uint8, as a GIF that loops."""
-    first, *others = (Image.fromarray(picture) for picture in pictures)
-    duration = round(1000 / frame_rate)
-    first.save(path, save_all=True, append_images=others, duration=duration, loop=0)
+    with open_gif(path, frame_rate) as gif:
+        for picture in pictures:
+            gif.add(picture)
