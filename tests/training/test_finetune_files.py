@@ -4,6 +4,7 @@ import errno
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -116,6 +117,19 @@ def test_model_that_could_not_be_replaced_is_as_it_was(
         own_models.write_model("cells", other, weights, {})
 
     assert {path.name: path.read_bytes() for path in models.iterdir()} == before
+
+
+def test_model_without_a_picture_does_not_keep_that_of_the_one_it_replaces(
+    models, tiny_config, tiny_model
+):
+    weights, picture = tiny_model.state_dict(), np.zeros((4, 4, 3), np.uint8)
+    own_models.write_model("cells", tiny_config, weights, {}, picture)
+    assert (models / "cells.png").is_file()
+
+    own_models.write_model("cells", tiny_config, weights, {})
+
+    names = {path.name for path in models.iterdir()}
+    assert names == {"cells.json", "cells.safetensors", "cells.yaml"}
 
 
 def test_config_that_cannot_be_read_hides_no_other(models, tiny_config, tiny_model):

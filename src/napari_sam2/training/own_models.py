@@ -109,6 +109,9 @@ def write_model(
     files[folder / f"{name}.json"] = lambda p: p.write_text(text, encoding="utf-8")
     files[folder / f"{name}.yaml"] = lambda p: p.write_text(config_text, encoding="utf-8")
     write_all(files)
+    if picture is None:
+        # One of an earlier model of that name shows what these weights do not find.
+        (folder / f"{name}.png").unlink(missing_ok=True)
     return path
 
 
