@@ -10,6 +10,7 @@ import torch
 from cli_steps import write
 
 from napari_sam2.cli import main
+from napari_sam2.evaluation import report
 from napari_sam2.predictors.frames import FrameSource
 
 
@@ -133,6 +134,45 @@ def test_evaluate_corrects_segments_everything_and_draws_the_worst_where_asked(
     assert " - " not in line
     assert re.search(r"1 images: mSA \d\.\d{3}", out)
     assert worst.is_file()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--worst", "worst.jpg"], r"ends in \.png, not .*worst\.jpg"),
+        (["--worst", "worst"], r"ends in \.png"),
+        (["--worst", "nowhere/worst.png"], "no folder .*nowhere"),
+        (["--csv", "nowhere/scores.csv"], "no folder .*nowhere"),
+        (["--csv", "one.png", "--worst", "one.png"], "would overwrite"),
+    ],
+)
+def test_evaluate_refuses_files_that_cannot_be_written_before_it_begins(
+    tmp_path, tiny, options, message, capsys
+):
+    options = [one if one.startswith("--") else str(tmp_path / one) for one in options]
+
+    status = main(["evaluate", str(tmp_path), *options, *tiny])
+
+    out, err = capsys.readouterr()
+    assert status == 2
+    assert re.search(message, err)
+    assert not out, "nothing was measured"
+
+
+def test_scores_are_written_where_the_worst_cannot_be_drawn(tmp_path, tiny, blobs, monkeypatch):
+    tifffile.imwrite(tmp_path / "images.tif", blobs[0][:1])
+    tifffile.imwrite(tmp_path / "labels.tif", blobs[1][:1])
+    scores, worst = tmp_path / "scores.csv", tmp_path / "worst.png"
+
+    def fail(*args, **kwargs):
+        raise OSError("No space left on device")
+
+    monkeypatch.setattr(report, "imsave", fail)
+    files = ["--csv", str(scores), "--worst", str(worst)]
+    status = main(["evaluate", str(tmp_path), *files, *tiny])
+
+    assert status == 2
+    assert len(scores.read_text().splitlines()) == 3
 
 
 def test_set_that_cannot_be_measured_holds_up_no_other(tmp_path, tiny, blobs, capsys):

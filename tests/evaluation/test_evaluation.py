@@ -1,4 +1,5 @@
 import csv
+import shutil
 
 import numpy as np
 import pytest
@@ -142,6 +143,24 @@ def test_folder_without_annotations_says_what_was_expected(tiny_model, tmp_path)
                 ImagePredictor(tiny_model), tmp_path, report.EvaluationOptions()
             )
         )
+
+
+def test_set_that_is_torn_while_it_is_measured_holds_up_no_other(
+    tiny_model, images_folder, tmp_path
+):
+    sets = [shutil.copytree(images_folder, tmp_path / name) for name in ("one", "other")]
+    options = report.EvaluationOptions(everything=True, only=frozenset({"image0"}))
+    results, lines = report.Report(), []
+
+    for line in report.measure(ImagePredictor(tiny_model), sets, options, results):
+        lines.append(line)
+        if line.startswith(str(sets[1])):  # both were prompted by then
+            (sets[0] / "labels" / "image0.tif").write_text("torn")
+
+    assert len(results.failures) == 1
+    assert results.failures[0].startswith(f"{sets[0]}, everything: ")
+    assert lines[-1].startswith(f"{sets[1]} ")
+    assert "1 images: mSA" in lines[-1]
 
 
 def test_tracking_is_scored_where_there_is_truth(tiny_model, sequence_folder, blobs):

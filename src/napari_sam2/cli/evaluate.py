@@ -48,6 +48,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     from napari_sam2.predictors.image import ImagePredictor
     from napari_sam2.training.recipe import find_recipe
 
+    _check_paths(options)
     only = find_recipe(options.kept_out_of).kept_out_stems() if options.kept_out_of else None
     if only is not None and not only:
         raise ValueError(f"The recipe {options.kept_out_of} keeps no images out.")
@@ -76,9 +77,23 @@ def _evaluate(options: argparse.Namespace) -> None:
     results = report.Report()
     for line in report.measure(predictor, options.folders, measured, results):
         print(line, flush=True)
-    if options.worst:
-        report.write_worst(options.worst, results.worst)
     if options.csv:
         report.write_scores(options.csv, results.scores)
+    if options.worst:
+        report.write_worst(options.worst, results.worst)
     if results.failures:
         raise ValueError("\n".join(["Some sets could not be measured:", *results.failures]))
+
+
+def _check_paths(options: argparse.Namespace) -> None:
+    """Refuse what would fail at the end of a long run."""
+    from napari_sam2.results.exports import check_target
+
+    targets = [path for path in (options.csv, options.worst) if path]
+    if options.worst and options.worst.suffix.lower() != ".png":
+        raise ValueError(
+            f"The worst are drawn as PNG; give --worst a name that ends in .png, not "
+            f"{options.worst}."
+        )
+    for path in targets:
+        check_target(path, [*options.folders, *(other for other in targets if other is not path)])

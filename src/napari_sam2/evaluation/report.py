@@ -103,7 +103,10 @@ def measure(
     if options.everything:
         yield EVERYTHING_RULE
         for name in results.scores:
-            yield everything_summary(predictor, Path(name), options)
+            try:
+                yield everything_summary(predictor, Path(name), options)
+            except (ValueError, OSError) as error:
+                results.failures.append(f"{name}, everything: {error}")
     if options.tracked:
         yield TRACKING_RULE
         for folder in folders:
