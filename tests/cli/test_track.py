@@ -100,6 +100,35 @@ def test_track_begins_from_labels_and_writes_tables(tmp_path, tiny, stack, blobs
     assert f"Tracks: {tracks}\nQuality: {quality}" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    ("number", "name", "dtype"),
+    [(70_000, "70000", np.uint32), (65_535, "65535", np.uint16), (65_535, "new", np.uint32)],
+)
+def test_labels_are_written_with_room_for_their_numbers(
+    tmp_path, tiny, stack, blobs, number, name, dtype
+):
+    labels, out = tmp_path / "cells.tif", tmp_path / "labels.tif"
+    tifffile.imwrite(labels, np.where(blobs[1][0] == 1, number, 0).astype(np.int32))
+    points = write(tmp_path / "p.csv", f"object,frame,row,column\n{name},0,60,90\n")
+
+    given = ["--labels", str(labels), "--points", str(points), "--stop", "2"]
+    assert main(["track", str(stack), *given, "--out", str(out), *tiny]) == 0
+
+    found = tifffile.imread(out)
+    assert found.dtype == dtype
+    assert set(np.unique(found)) == {0, number} | ({number + 1} if name == "new" else set())
+
+
+def test_points_of_objects_with_high_numbers_are_followed(tmp_path, tiny, stack):
+    points = write(tmp_path / "p.csv", "object,frame,row,column\n70000,0,30,40\n")
+    out = tmp_path / "labels.tif"
+
+    command = ["track", str(stack), "--points", str(points), "--out", str(out), "--stop", "2"]
+    assert main([*command, *tiny]) == 0
+
+    assert set(np.unique(tifffile.imread(out))) == {0, 70_000}
+
+
 def test_labels_of_a_stack_and_points_go_together(tmp_path, tiny, stack, blobs):
     labels, out = tmp_path / "cells.tif", tmp_path / "labels.tif"
     sparse = np.where(np.isin(np.arange(8), [0, 5])[:, None, None], blobs[1], 0)

@@ -17,6 +17,8 @@ from napari_sam2.cli.prompt_table import PromptTable, read_prompts
 if TYPE_CHECKING:
     import argparse
 
+    import numpy as np
+
     from napari_sam2.cli.compute import Commands
     from napari_sam2.predictors.frames import ArrayLike
     from napari_sam2.session import Session
@@ -92,7 +94,6 @@ def _track(options: argparse.Namespace) -> None:
     from napari_sam2.predictors.frames import FrameSource, View
     from napari_sam2.results.divisions import DivisionRule
     from napari_sam2.results.exports import label_file
-    from napari_sam2.results.labels import LABEL_DTYPE
     from napari_sam2.results.stack_files import read_stack
     from napari_sam2.session import Session
 
@@ -102,7 +103,7 @@ def _track(options: argparse.Namespace) -> None:
     given = read_stack(options.labels) if options.labels else None
     model, view = chosen_model(options), View(axis=options.axis, held=dict(options.hold))
     shape = FrameSource(stack, view).label_shape
-    with label_file(options.out, shape, LABEL_DTYPE) as labels:
+    with label_file(options.out, shape, _label_dtype(given, prompts)) as labels:
         session = Session(stack, model, view=view, settings=chosen_settings(options), labels=labels)
         if given is not None:
             _add_labels(session, given, options.labels_frame)
@@ -165,6 +166,22 @@ def _report(session: Session, prompts: PromptTable, options: argparse.Namespace)
     if options.quality:
         save_table(options.quality, session.quality.rows())
         print(f"Quality: {options.quality}")
+
+
+def _label_dtype(given: ArrayLike | None, prompts: PromptTable) -> np.dtype:
+    """Choose what labels are written as: as usual, where that has room for the numbers given."""
+    import numpy as np
+
+    from napari_sam2.results.labels import LABEL_DTYPE
+
+    room = np.iinfo(LABEL_DTYPE).max
+    highest = max((key for key in prompts if isinstance(key, int)), default=0)
+    # Only long numbers are looked through, one frame in memory at a time.
+    if given is not None and given.dtype.kind in "iu" and np.iinfo(given.dtype).max > room:
+        frames = range(given.shape[0])
+        highest = max([highest, *(int(np.max(given[n], initial=0)) for n in frames)])
+    names = sum(isinstance(key, str) for key in prompts)  # numbered past the others
+    return LABEL_DTYPE if highest + names <= room else np.dtype(np.uint32)
 
 
 def _add_labels(session: Session, labels: ArrayLike, frame: int) -> None:
