@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
     from napari_sam2.automatic import EverythingOptions, Selection
     from napari_sam2.cli.compute import Commands
-    from napari_sam2.results.exports import LabelFile
     from napari_sam2.session import Session
 
 #: What is taken for an image in a folder.
@@ -159,7 +158,7 @@ def _segment_one(
 ) -> None:
     import numpy as np
 
-    from napari_sam2.predictors.frames import View
+    from napari_sam2.predictors.frames import FrameSource, View
     from napari_sam2.results.exports import (
         label_file,
         overlay,
@@ -171,23 +170,22 @@ def _segment_one(
 
     view = View(axis=options.axis, held=dict(options.hold))
     settings = Settings(device=options.device, precision=options.precision)
-    # Its own labels stay empty: zeros that nobody touches take no memory.
-    session = Session(read_stack(job.image), model, view=view, settings=settings)
-    source = session.source
+    stack = read_stack(job.image)
+    source = FrameSource(stack, view)
     dtype = np.dtype(np.uint32 if np.prod(source.shape) > LARGE else np.uint16)
     with label_file(job.labels, source.label_shape, dtype) as labels:
-        rows = list(_frames(session, wanted, labels, job.image.name))
+        session = Session(stack, model, view=view, settings=settings, labels=labels)
+        rows = list(_frames(session, wanted, job.image.name))
         first = labels[source.index(0)]
     table = np.concatenate(rows)
     save_table(job.table, table)
-    save_picture(job.picture, overlay(source.read(0), first))
+    save_picture(job.picture, overlay(session.source.read(0), first))
     print(f"{len(table)} objects in {session.n_frames} frames: {job.labels}")
 
 
 def _frames(
     session: Session,
     wanted: tuple[EverythingOptions, Selection],
-    labels: LabelFile,
     name: str,
 ) -> Iterator[np.ndarray]:
     """Write the labels of each frame, and give its table."""
@@ -200,5 +198,7 @@ def _frames(
             bar.total = step.total
             bar.update()
             if step.is_complete:
-                labels[session.source.index(step.found.frame)] = step.found.labels(selection)
+                session.labels[session.source.index(step.found.frame)] = step.found.labels(
+                    selection
+                )
                 yield step.found.table(selection)
