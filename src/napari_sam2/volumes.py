@@ -118,7 +118,8 @@ class StackSeries:
         its mask there is followed by one step along the axis of the series. From that plane it
         is followed through the next volume, both ways. One that is lost is not in it, nor in
         those after it. An object that was prompted or locked in a volume by others than this
-        method is found from that instead; one that is new in it goes along from there.
+        method is found from that instead, from its prompts or else from the masks that were
+        accepted; one that is new in it goes along from there.
 
         A generator: each step is a frame of a volume, already written when it is given, first
         the planes that objects are taken over in, then all. Stop asking to cancel; to resume,
