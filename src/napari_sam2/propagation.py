@@ -166,7 +166,8 @@ class Run:
 
     def _begin(self, reached: Sequence[int], frame: int, presence: Presence) -> None:
         """Answer what is asked on a frame; an object that had ended is there again."""
-        asked = [i for i in self._open_ids(reached, frame) if self._prompts(i, frame)]
+        # Also where they are locked: what was accepted is followed from there.
+        asked = [i for i in reached if self._prompts(i, frame)]
         self._answer_all(asked, frame)
         for object_id in asked:
             presence.begin_again(object_id)

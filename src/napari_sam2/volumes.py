@@ -200,8 +200,6 @@ class StackSeries:
                 self._seed(position, object_id, ())
             elif accepted := _accepted(session, object_id):
                 self._seed(position, object_id, accepted)
-                # A run does not answer what is prompted on a locked plane that it begins with.
-                session.segment(object_id, accepted[0].frame)
             else:
                 ours.add(object_id)
         return ours

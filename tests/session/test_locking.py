@@ -22,6 +22,17 @@ def test_locked_frames_are_never_written(session):
     assert not np.array_equal(session.labels == first, before == first)
 
 
+def test_object_is_followed_from_a_prompt_on_a_frame_that_was_locked_since(session):
+    first, _ = prompted(session)
+    run(session)
+    session.lock(first, 0)
+    session.release()  # as a session that was loaded
+
+    steps = list(session.propagate(objects=[first]))
+
+    assert [masks.frame for masks in steps if first in masks.object_ids] == list(range(1, 8))
+
+
 def test_objects_go_on_from_the_masks_that_were_accepted(session, monkeypatch):
     first, _ = prompted(session)
     run(session)
