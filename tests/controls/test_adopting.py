@@ -221,3 +221,19 @@ def test_demo_opens_napari_with_its_own_session(make_napari_viewer, session, mon
     assert next(iter(widget.annotator._bench._made.values())).session is session
     assert widget.panels.model.model() is session.model
     widget.annotator.shut()
+
+
+def test_session_that_cannot_be_shown_leaves_paint_as_it_was(blobs, tiny_model, open_dock):
+    volumes = np.stack([blobs[0][:3], blobs[0][3:6]])
+    viewer = ViewerModel()
+    viewer.add_image(volumes, name="volumes")
+    dock = open_dock(viewer)
+    dock.panels.prompts.take_up("brush")
+    layer = dock.annotator.painting.layer
+    layer.paint((0, 1, 20, 20), 1)
+    viewer.dims.order = (0, 3, 1, 2)
+
+    with pytest.raises(ValueError, match="Show other axes"):
+        dock.adopt(Session(volumes, tiny_model, view=View(axis=0, held={1: 1})))
+
+    assert dock.annotator.painting.layer is layer

@@ -134,6 +134,7 @@ def test_work_on_a_second_image_names_the_model_that_was_chosen(
     dock.panels.model.choose("second")
     work_on(dock, hand, qtbot)
     dock.panels.image.images.pick(viewer.add_image(blobs[0][:, ::-1], name="other"))
+    hand.add_points(dock, [0, 30, 88])
     dock.annotator.propagate()
     hand.wait_until_idle(dock)
     shut(dock)

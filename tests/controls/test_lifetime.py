@@ -158,6 +158,7 @@ def test_another_image_has_labels_of_its_own(dock, viewer, blobs, hand):
 
     other = viewer.add_image(blobs[0][:, ::-1], name="other", scale=(1, 0.5, 0.5))
     dock.panels.image.images.pick(other)
+    hand.add_points(dock, [0, 30, 88])
     dock.annotator.propagate()
     hand.wait_until_idle(dock)
 

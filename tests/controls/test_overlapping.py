@@ -191,6 +191,7 @@ def test_going_back_to_an_image_finds_its_objects_again(dock, viewer, blobs, qtb
     hand.wait_until_idle(dock)
     other = viewer.add_image(blobs[0][:, ::-1], name="other", scale=(1, 0.5, 0.5))
     dock.panels.image.images.pick(other)
+    hand.add_points(dock, [0, 30, 88])
     qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
 
     dock.panels.image.images.pick(viewer.layers["blobs"])

@@ -63,6 +63,8 @@ def show_session(parts: Parts, session: Session, name: str, others: Sequence[Ses
     source, panels = session.source, parts.panels
     image, channels = _images_of(parts.viewer, session, name)
     shift = _shift(channels.axis)
+    for drawing in (parts.layers, parts.painting):
+        drawing.put_down()
     panels.image.choose(image, shift(source.axis or 0), channels)
     prompts = {i: known.prompts for i, known in session.objects.items()}
     frames = sorted(frame for by_frame in prompts.values() for frame in by_frame)
@@ -76,6 +78,8 @@ def show_session(parts: Parts, session: Session, name: str, others: Sequence[Ses
             f"The session plays axis {axis} and holds {held}; the viewer plays "
             f"{stack.axis} and holds {dict(stack.held)}. Show other axes, and try again."
         )
+    # Only now, as paint of a session that cannot be shown would be lost to the one at hand.
+    parts.painting.set_aside()
     panels.model.use(session.model)
     panels.model.use_settings(session.settings)
     everywhere = (*others, session)

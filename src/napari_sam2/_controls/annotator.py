@@ -11,6 +11,7 @@ from qtpy.QtCore import QObject
 from napari_sam2._controls.adoption import Parts, show_session
 from napari_sam2._controls.autosaver import Autosaver
 from napari_sam2._controls.before import Before
+from napari_sam2._controls.belongings import Belongings
 from napari_sam2._controls.bench import Bench
 from napari_sam2._controls.choosing import Choosing
 from napari_sam2._controls.drawing import leave_out_strays
@@ -77,6 +78,7 @@ class Annotator(QObject):
         self.layers = PromptLayers(viewer, panels.prompts.pickers, self)
         self.painting = Painting(viewer, self)
         self.tools = Tools(viewer, panels, self.layers, self.painting, self._edits)
+        self.belongings = Belongings(viewer, panels, self.layers, self.painting, self.tools)
         self.results = Results(viewer, self.layers, self)
         self.follower = Follower(viewer, panels, self._bench, self.results)
         self._parts = parts = Parts(viewer, panels, self.layers, self.results, self.painting)
@@ -96,7 +98,8 @@ class Annotator(QObject):
         self.idle = Idle(parts, self._bench, lambda: self.is_busy, self)
         self.autosaver = Autosaver(self._bench, panels.status.complain, self)
         self.files = Files(viewer, panels, self._bench, self.autosaver, self._read, self.adopt)
-        self.last_moments = LastMoments(viewer, self._bench, self.previews, self._read, self)
+        reading = self._bench, self.previews, self._read
+        self.last_moments = LastMoments(viewer, panels.image.images, *reading, self)
         self._connect()
         self.keys.take()
         self._change_image()
@@ -130,7 +133,6 @@ class Annotator(QObject):
             If the image, as the viewer shows it, cannot be played like the session's.
         """
         self._start_over("another session was opened")
-        self.painting.set_aside()
         task = show_session(self._parts, session, name, others)
         self._bench.sessions.adopt(task, session, others)
         self.timeline.forget()
@@ -288,7 +290,6 @@ class Annotator(QObject):
     def _change_image(self) -> None:
         stack = self._panels.image.shown()
         self._panels.track.set_n_frames(1 if stack is None else stack.n_frames)
-        self.layers.given.look_at(self._panels.image.image())
         self._start_over("the image or its axis was changed")
         self.timeline.follow_image()
 

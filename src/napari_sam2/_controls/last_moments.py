@@ -1,4 +1,4 @@
-"""What was drawn just before the end of layers, of the dock, or of the viewer."""
+"""What was drawn just before another image is chosen, or the end of layers, dock or viewer."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from napari.components import ViewerModel
 
     from napari_sam2._controls.bench import Bench
+    from napari_sam2._controls.layer_picker import LayerPicker
     from napari_sam2._controls.previewing import Previewer
     from napari_sam2._controls.tasks import Task
 
@@ -26,6 +27,8 @@ class LastMoments(QObject):
     Parameters
     ----------
     viewer : ViewerModel
+    images : LayerPicker
+        Of the image that is worked on.
     bench : Bench
     previews : Previewer
         Knows whether anything drawn has not been read yet.
@@ -37,6 +40,7 @@ class LastMoments(QObject):
     def __init__(
         self,
         viewer: ViewerModel,
+        images: LayerPicker,
         bench: Bench,
         previews: Previewer,
         read: Callable[[], Task | None],
@@ -47,6 +51,7 @@ class LastMoments(QObject):
         self._previews, self._read = previews, read
         self._is_removing = False  #: whether layers are being removed, one after the other
         viewer.layers.events.removing.connect(self._read_before_removal)
+        images.leaving.connect(self._read_in_time)
 
     def steps(self) -> list[Steps]:
         """Read what was drawn a moment ago; give what is to be done for the session to know."""
@@ -65,10 +70,13 @@ class LastMoments(QObject):
         """Read before the first of several layers goes: with the viewer, all do."""
         if self._is_removing:
             return
-        if self._previews.is_waiting and (task := self._read()):
-            self._previews.take_in(task)
+        self._read_in_time()
         self._is_removing = True
         QTimer.singleShot(0, self._end_removal)
+
+    def _read_in_time(self) -> None:
+        if not self._is_removing and self._previews.is_waiting and (task := self._read()):
+            self._previews.take_in(task)
 
     def _end_removal(self) -> None:
         self._is_removing = False

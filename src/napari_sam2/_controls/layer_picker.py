@@ -23,6 +23,7 @@ class LayerPicker(QComboBox):
         Shown first, and meaning no layer; without it the first layer is taken.
     """
 
+    leaving = Signal()  #: the layer is about to be another one
     picked = Signal(object)  #: a Layer, or None
 
     def __init__(
@@ -73,6 +74,7 @@ class LayerPicker(QComboBox):
     def _pick(self, index: int = 0) -> None:
         layer = self.currentData()
         if layer is not self._layer:
+            self.leaving.emit()
             self._layer = layer
             self.picked.emit(layer)
 

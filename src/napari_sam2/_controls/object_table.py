@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QItemSelectionModel, QModelIndex, QRectF, QSize, Qt, Signal
@@ -28,6 +29,17 @@ if TYPE_CHECKING:
 ROW_HEIGHT = 22  #: pixels
 WIDTHS = {Column.VISIBLE: 26, Column.PROMPTED: 58, Column.LOCKED: 54, Column.SCORE: 42}
 EYE = 15.0  #: pixels wide
+
+
+@dataclass(frozen=True, eq=False)
+class Listed:
+    """All that is listed at one moment, to `list_again`."""
+
+    names: Mapping[int, str]
+    scores: Mapping[int, float]
+    hidden: frozenset[int]
+    current: int
+    next_id: int  #: no object had this number, or a higher one
 
 
 class ObjectTable(QWidget):
@@ -112,6 +124,21 @@ class ObjectTable(QWidget):
             self.make_current(next(iter(names)))
         else:
             self.begin()
+
+    def listed(self) -> Listed:
+        """Give what is listed now."""
+        rows = [self.model.row(object_id) for object_id in self.model.ids()]
+        scores = {row.object_id: row.score for row in rows if row.score is not None}
+        return Listed(self.names(), scores, self.hidden(), self.current(), self._next_id)
+
+    def list_again(self, listed: Listed) -> None:
+        """List what was listed at another time, and nothing else."""
+        self.show_only(listed.names)
+        self._next_id = max(self._next_id, listed.next_id)
+        self.model.show_scores(listed.scores)
+        if listed.hidden:
+            self.model.set_visible(listed.hidden, visible=False)
+        self.make_current(listed.current)
 
     def include(self, ids: Iterable[int]) -> None:
         """Add objects that are not there yet, in the order of their ids."""

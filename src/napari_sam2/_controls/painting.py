@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Labels
 from qtpy.QtCore import QObject, Signal
 
+from napari_sam2._controls.owners import disown, is_with, own, owner_of
 from napari_sam2._layers import PREVIEW_DTYPE, new_labels
 from napari_sam2._painted import Painted, PaintReader, copy_labels
 from napari_sam2._reading import Reading
@@ -45,7 +46,7 @@ class Paint:
 class Painting(QObject):
     """A layer of labels that is painted on; its pixels on a frame are masks of objects there.
 
-    It is made when the brush is taken up, or labels are taken over.
+    Each image has its own. It is made when the brush is taken up, or labels are taken over.
 
     Parameters
     ----------
@@ -66,7 +67,7 @@ class Painting(QObject):
         self._reader: PaintReader | None = None
         self._next = 1
         for layer in viewer.layers:  # of an earlier dock
-            if isinstance(layer, Labels) and isinstance(layer.data, Painted):
+            if _is_paint(layer):
                 self._follow(layer)
         viewer.layers.selection.events.active.connect(self._tell_tool)
         viewer.layers.events.removed.connect(self._notice_removed)
@@ -81,6 +82,21 @@ class Painting(QObject):
     def layer(self) -> Labels | None:
         """The layer that is painted on, if there is one."""
         return self._layer
+
+    def look_at(self, stack: Stack) -> None:
+        """Go on with what was painted of an image, as it is played."""
+        layer, image, layers = self._layer, stack.image, self._viewer.layers
+        ours = [one for one in layers if _is_paint(one) and owner_of(one) is image]
+        fitting = [one for one in ours if one.data.shape == stack.laid_shape]
+        if self._removed is not None and owner_of(self._removed) is not image:
+            self._removed = None  # with the image, its history is gone
+        if fitting and layer not in fitting:
+            self._follow(fitting[-1])
+        elif layer is not None and owner_of(layer) is not image:
+            if is_with(layer, self._viewer):
+                self._follow(None)
+            else:
+                own(layer, image)  # of an image that is gone
 
     def state(self) -> Paint | None:
         """Give what is painted now, to `restore`."""
@@ -181,6 +197,9 @@ class Painting(QObject):
 
     def set_aside(self) -> None:
         """Leave the layer to the user; the next brush begins another."""
+        for layer in (self._layer, self._removed):
+            if layer is not None:
+                disown(layer)
         self._follow(None)
         self._removed = None
 
@@ -195,6 +214,7 @@ class Painting(QObject):
             data = Painted.empty(stack.laid_shape, PREVIEW_DTYPE, stack.axis)
             layer = new_labels(stack, data, NAME)
             layer.opacity = OPACITY
+            own(layer, stack.image)
             self._follow(layer)  # and then it is active, with our keys
             self._viewer.add_layer(layer)
             return layer
@@ -250,3 +270,7 @@ class Painting(QObject):
             self._follow(None)
             self._removed = event.value
             self.edited.emit()
+
+
+def _is_paint(layer: Any) -> bool:
+    return isinstance(layer, Labels) and isinstance(layer.data, Painted)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from napari.layers import Points, Shapes
 
+from napari_sam2._controls.owners import own
 from napari_sam2._layers import placed
 from napari_sam2._reading import CANDIDATE, NO_CANDIDATE, OBJECT, POSITIVE
 
@@ -113,4 +114,5 @@ def new_layer(kind: type, stack: Stack, defaults: dict[str, Any]) -> Points | Sh
             **common,
         )
     layer.feature_defaults = {**first, **defaults}
+    own(layer, image)
     return layer

@@ -45,9 +45,14 @@ class Tools:
         layers.click_without_box.connect(self._explain_boxes)
         panels.objects.current_changed.connect(self.set_next)
         panels.prompts.sign_changed.connect(self.set_next)
-        panels.prompts.tool_taken.connect(self._take)
-        panels.prompts.tool_put_down.connect(self._put_down)
+        panels.prompts.tool_taken.connect(self.take)
+        panels.prompts.tool_put_down.connect(self.put_down)
         panels.prompts.labels_wanted.connect(self._use_labels)
+
+    @property
+    def in_hand(self) -> str:
+        """The tool in the hand, by its name on the panel; or empty."""
+        return self._layers.tool or ("brush" if self._painting.in_hand else "")
 
     def set_next(self, object_id: int = 0) -> None:
         """Have the next prompts be of the current object, and of the sign that is shown."""
@@ -55,7 +60,8 @@ class Tools:
         self._layers.set_next(current, self._panels.prompts.positive)
         self._painting.set_next(current)
 
-    def _take(self, tool: str) -> None:
+    def take(self, tool: str) -> None:
+        """Take up a tool, and say so where it cannot be."""
         try:
             stack = self._panels.image.stack()
             if tool == "brush":
@@ -66,13 +72,13 @@ class Tools:
             self._panels.prompts.show_tool("")
             self._panels.status.complain(str(error))
 
-    def _put_down(self) -> None:
+    def put_down(self) -> None:
+        """Go back to moving the image."""
         self._layers.put_down()
         self._painting.put_down()
 
     def _show(self, tool: str = "") -> None:
-        brush = "brush" if self._painting.in_hand else ""
-        self._panels.prompts.show_tool(self._layers.tool or brush)
+        self._panels.prompts.show_tool(self.in_hand)
 
     def _use_labels(self, source: Labels, is_all: bool) -> None:
         """Begin with the objects of a layer of labels."""
