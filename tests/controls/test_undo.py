@@ -274,3 +274,20 @@ def test_keys_are_given_back(window, docked, hand, keys):
     hand.press(window, Qt.Key.Key_Z, CTRL)
 
     assert len(points.data) == 1
+
+
+def test_object_of_a_script_is_not_taken_back_with_what_was_done_before(dock, hand):
+    hand.add_points(dock, [0, 30, 40])
+    settle(dock)
+    session = dock.session
+    with session.apart_from_history():
+        cell = session.add_object("of a script")
+    settle(dock)
+    _ = dock.session  # and only now the dock hears of it
+    settle(dock)
+    assert cell in dock.panels.objects.names()
+
+    dock.annotator.timeline.undo()
+    settle(dock)
+
+    assert dock.panels.objects.names()[cell] == "of a script"

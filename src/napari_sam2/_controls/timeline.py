@@ -135,10 +135,10 @@ class Timeline(QObject):
         gone = self._now.names.keys() - names.keys()
         changed = {i: n for i, n in names.items() if self._now.names.get(i) != n}
         entries = iter(self._done)
-        for entry in entries:
-            if step in entry.steps:
-                entry.after = entry.after.relisted(changed, gone)
-                break
+        if step is None:  # it is no part of what was done, and is not to be undone with any of it
+            entries = iter((*self._done, *self._undone))
+        elif cause := next((one for one in entries if step in one.steps), None):
+            cause.after = cause.after.relisted(changed, gone)
         for later in entries:
             later.before = later.before.relisted(changed, gone)
             later.after = later.after.relisted(changed, gone)
