@@ -6,6 +6,7 @@ import time
 
 import numpy as np
 import pytest
+from hand import settle
 from napari.layers import Points
 from napari.utils.colormaps import label_colormap
 from qtpy.QtCore import QModelIndex, Qt
@@ -266,3 +267,34 @@ def test_status_tells_of_the_current_object_whichever_is_answered_last(dock, vie
     qtbot.waitUntil(lambda: not dock.annotator.is_busy, timeout=WAIT)
 
     assert dock.panels.status.label.text().startswith(f"object {current}, frame 0")
+
+
+@pytest.fixture
+def nameless(dock, viewer):
+    """Points of the user's own that do not say whose they are: the current object's, of two."""
+    mine = viewer.add_points([[0, 30, 40], [3, 30, 40]], name="mine", scale=(1, 0.5, 0.5))
+    dock.panels.prompts.pickers[Points].pick(mine)
+    dock.annotator.new_object()
+    dock.panels.objects.make_current(1)
+    settle(dock)
+    return mine
+
+
+def test_removed_object_leaves_points_of_no_one_by_name_to_the_current_one(dock, nameless):
+    dock.panels.objects.remove([2])
+
+    assert len(nameless.data) == 2
+
+
+def test_removed_object_that_was_current_takes_points_of_no_one_by_name_along(dock, nameless):
+    dock.panels.objects.remove([1])
+
+    assert len(nameless.data) == 0
+
+
+def test_object_that_a_script_removes_leaves_points_of_no_one_by_name(dock, nameless):
+    dock.session.remove_object(2)
+    settle(dock)
+
+    assert list(dock.panels.objects.names()) == [1]
+    assert len(nameless.data) == 2

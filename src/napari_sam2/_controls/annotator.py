@@ -275,12 +275,12 @@ class Annotator(QObject):
     def _show_written(self, stack: Stack, step: Written) -> None:
         self.results.show_labels(stack, step.labels)
 
-    def _remove_objects(self, object_ids: tuple[int, ...]) -> None:
+    def _remove_objects(self, object_ids: tuple[int, ...], current: int) -> None:
         self.results.forget(*object_ids)
         stack = self._panels.image.shown()
         if stack is None:
             return
-        self.layers.remove_objects(stack, object_ids)
+        self.layers.remove_objects(stack, object_ids, current)
         for object_id in object_ids:
             self.painting.remove(stack, object_id)
         task = self._read()

@@ -76,7 +76,7 @@ class NewsReader(QObject):
         if gone:
             # Before their rows, as prompts of objects that are not listed would list them again.
             if (stack := self._panels.image.shown()) is not None:
-                self._layers.remove_objects(stack, gone)
+                self._layers.remove_objects(stack, gone, objects.current())
                 for object_id in gone:
                     self._painting.remove(stack, object_id)
             objects.take_out(gone)

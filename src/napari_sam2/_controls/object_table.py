@@ -46,7 +46,7 @@ class ObjectTable(QWidget):
     """Objects with what is known of them; one of them is the current one, always."""
 
     current_changed = Signal(int)  #: its id
-    removed = Signal(object)  #: the ids of objects that were taken out
+    removed = Signal(object, int)  #: objects that were taken out; which one was current before
     merge_wanted = Signal(object)  #: the ids of objects that are one, that which stays first
     renamed = Signal()
     visibility_changed = Signal()
@@ -175,9 +175,10 @@ class ObjectTable(QWidget):
 
     def remove(self, ids: Iterable[int]) -> None:
         """Remove objects: their prompts, and their pixels in the labels."""
+        current = self.current()
         gone = self.take_out(ids)
         if gone:
-            self.removed.emit(gone)
+            self.removed.emit(gone, current)
 
     def take_out(self, ids: Iterable[int]) -> tuple[int, ...]:
         """List some objects no more, and nothing else; give those that were listed."""

@@ -235,12 +235,12 @@ class PromptLayers(QObject):
                 owners[owners == object_id] = other
                 set_column(layer, OBJECT, owners)
 
-    def remove_objects(self, stack: Stack, object_ids: Collection[int]) -> None:
-        """Remove all prompts of some objects, and those of no one by name."""
+    def remove_objects(self, stack: Stack, object_ids: Collection[int], default: int) -> None:
+        """Remove all prompts of some objects; those of no one by name are the default's."""
         gone = set(object_ids)
         self.given.remove(stack, gone)
         for layer in self.layers():
-            owners = column(layer, OBJECT, min(gone))
+            owners = column(layer, OBJECT, default)
             found = {index for index, owner in enumerate(owners) if owner in gone}
             if found:
                 layer.selected_data = found

@@ -313,7 +313,7 @@ class Timeline(QObject):
         for signal in (objects.current_changed, objects.renamed, objects.removed):
             signal.connect(self._note_listed)
 
-    def _note_listed(self, objects: object = None) -> None:
+    def _note_listed(self, *changed: object) -> None:
         self._drawn.start()
 
     def _tell(self) -> None:
