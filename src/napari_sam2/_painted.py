@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from threading import RLock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from napari_sam2._layers import Stack
     from napari_sam2.prompts import MaskPrompt
+
+_NOTING = RLock()  #: while it is noted what was written, or what of it was read
 
 
 class Painted(np.ndarray):
@@ -51,9 +54,17 @@ class Painted(np.ndarray):
     def __setitem__(self, index: Any, value: Any) -> None:
         super().__setitem__(index, value)
         places = self._places(index)
-        # New sets: another thread may be reading the old ones.
-        self.written = self.written | places
-        self.fresh = self.fresh | places
+        with _NOTING:
+            # New sets: another thread may be reading the old ones.
+            self.written = self.written | places
+            self.fresh = self.fresh | places
+
+    def take_fresh(self, places: set[int] | None = None) -> set[int]:
+        """Give those of some places, or of all, that are to be read, and count them as read."""
+        with _NOTING:
+            taken = self.fresh if places is None else self.fresh & places
+            self.fresh = self.fresh - taken
+        return taken
 
     def put_plane(self, index: tuple[int | slice, ...], plane: np.ndarray) -> None:
         """Write a plane so that it can be taken back; what was taken back before is forgotten."""
@@ -101,6 +112,8 @@ def _is_mask(index: Any) -> bool:
 class PaintReader:
     """Reads what is painted as masks of objects; a frame again only when it was written.
 
+    Whichever thread has written a frame may read it at once, so that the window need not.
+
     Parameters
     ----------
     painted : Painted
@@ -111,6 +124,7 @@ class PaintReader:
     def __init__(self, painted: Painted, stack: Stack) -> None:
         self._painted, self._stack = painted, stack
         self._masks: dict[int, dict[int, MaskPrompt]] = {}
+        self._reading = RLock()  # or what was read first might be noted last
         painted.fresh = painted.fresh | painted.written
         if painted.axis != stack.axis:  # what was noted is of another axis
             painted.fresh = set(range(stack.n_frames)) if painted.written else set()
@@ -122,11 +136,16 @@ class PaintReader:
 
     def read(self) -> dict[int, dict[int, MaskPrompt]]:
         """Give masks by frame, then by object."""
-        fresh, self._painted.fresh = self._painted.fresh, set()
-        for frame in fresh:
-            plane = np.asarray(self._painted[self._stack.index(frame)])
-            self._masks[frame] = mask_prompts(frame, self._seen(plane)) if plane.any() else {}
-        return {frame: found for frame, found in sorted(self._masks.items()) if found}
+        with self._reading:
+            for frame in self._painted.take_fresh():
+                self._read(frame)
+            return {frame: found for frame, found in sorted(self._masks.items()) if found}
+
+    def read_frame(self, frame: int) -> None:
+        """Read one frame, for `read` to know it."""
+        with self._reading:
+            if self._painted.take_fresh({frame}):
+                self._read(frame)
 
     def erase(self, object_id: int, frame: int | None = None) -> bool:
         """Take an object out of one frame, or of all; say whether it was there."""
@@ -153,19 +172,24 @@ class PaintReader:
         plane[mask.reshape(plane.shape)] = object_id
         self._painted.put_plane(index, plane)
 
-    def _seen(self, plane: np.ndarray) -> np.ndarray:
-        return plane.reshape(self._stack.shape)
+    def _read(self, frame: int) -> None:
+        plane = np.asarray(self._painted[self._stack.index(frame)]).reshape(self._stack.shape)
+        self._masks[frame] = mask_prompts(frame, plane) if plane.any() else {}
 
 
 def copy_labels(
-    stack: Stack, painted: Painted, source: Labels, frames: Sequence[int]
+    stack: Stack, painted: Painted, reader: PaintReader, source: Labels, frames: Sequence[int]
 ) -> Generator[int, None, None]:
     """Paint what a layer of labels holds, a frame a step; objects keep their numbers.
+
+    What stops it on the way leaves nothing painted.
 
     Parameters
     ----------
     stack : Stack
     painted : Painted
+    reader : PaintReader
+        Has read each frame by the time that it is done.
     source : Labels
         Of the stack's shape; or of a frame's, and then it is meant for each of them.
     frames : sequence of int
@@ -181,28 +205,44 @@ def copy_labels(
         If the layer has another shape, or numbers that there is no room for.
     """
     data = source.data[0] if source.multiscale else source.data
-    shape = tuple(int(n) for n in data.shape)
-    kept = {
-        tuple(painted.shape): range(painted.ndim),
-        stack.shape: (),
-        stack.label_shape: [i for i in range(painted.ndim) if i != stack.channel_axis],
-    }.get(shape)
-    if kept is None:
-        raise ValueError(
-            f"{source.name!r} has shape {shape}; labels to begin with have that of the image, "
-            f"{stack.label_shape}, or of one frame, {stack.shape}."
-        )
-    most = np.iinfo(painted.dtype).max
-    for frame in frames:
+    kept = _axes_of(data, stack, painted, source.name)
+    before = painted.place
+    for nth, frame in enumerate(frames):
         at = stack.index(frame)
         plane = np.array(painted[at])
-        found = np.asarray(data[tuple(at[i] for i in kept)]).reshape(plane.shape)
-        if found.size and not 0 <= found.min() <= found.max() <= most:
-            raise ValueError(
-                f"{source.name!r} has labels {found.min()} to {found.max()} on frame {frame}; "
-                f"objects are numbered 1 to {most}."
-            )
+        try:
+            found = np.asarray(data[tuple(at[i] for i in kept)]).reshape(plane.shape)
+            _check_numbers(found, frame, source.name, int(np.iinfo(painted.dtype).max))
+        except Exception:  # whatever it is, half of the frames are not what was asked for
+            if painted.place == before + nth:  # and nothing else was done meanwhile
+                painted.go_to(before)
+            raise
         plane[np.isin(plane, np.unique(found[found > 0]))] = 0
         plane[found > 0] = found[found > 0]
         painted.put_plane(at, plane)
+        reader.read_frame(frame)
         yield frame
+
+
+def _axes_of(data: Any, stack: Stack, painted: Painted, name: str) -> Sequence[int]:
+    """Give the axes that labels to begin with have of those that are painted on."""
+    shape = tuple(int(n) for n in data.shape)
+    axes: dict[tuple[int, ...], Sequence[int]] = {
+        tuple(painted.shape): range(painted.ndim),
+        stack.shape: (),
+        stack.label_shape: [i for i in range(painted.ndim) if i != stack.channel_axis],
+    }
+    if shape not in axes:
+        raise ValueError(
+            f"{name!r} has shape {shape}; labels to begin with have that of the image, "
+            f"{stack.label_shape}, or of one frame, {stack.shape}."
+        )
+    return axes[shape]
+
+
+def _check_numbers(found: np.ndarray, frame: int, name: str, most: int) -> None:
+    if found.size and not 0 <= found.min() <= found.max() <= most:
+        raise ValueError(
+            f"{name!r} has labels {found.min()} to {found.max()} on frame {frame}; "
+            f"objects are numbered 1 to {most}."
+        )

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
+from hand import settle
 from qtpy.QtCore import Qt
 
+from napari_sam2 import _painted
 from napari_sam2._controls.painting import NAME
+from napari_sam2.results.labels import mask_prompts
 
 PREVIEW, LABELS = "SAM 2 preview", "SAM 2 labels"
 WAIT = 10_000  #: ms, for what a worker does
@@ -191,6 +196,43 @@ def test_labels_that_do_not_fit_are_refused(dock, viewer, qtbot, told, data, mes
     dock.panels.prompts.use_frame.click()
 
     qtbot.waitUntil(lambda: any(message in text for text in told), timeout=WAIT)
+
+
+def test_labels_that_do_not_fit_on_a_later_frame_leave_none_painted(
+    dock, viewer, cells, told, qtbot
+):
+    cells.data[4, 0, 0] = 70_000
+    painted = paint(dock, viewer, 0, 80, 20)
+    before = painted.data.copy()
+    wait(qtbot, dock)
+    dock.panels.prompts.labels.pick(cells)
+
+    dock.panels.prompts.use_all.click()
+    qtbot.waitUntil(lambda: any("on frame 4" in text for text in told), timeout=WAIT)
+    wait(qtbot, dock)
+
+    np.testing.assert_array_equal(painted.data, before)
+    assert list(dock.annotator._read().prompts) == [1]
+
+
+def test_labels_that_are_taken_over_are_read_in_no_time_of_the_window(
+    dock, cells, qtbot, monkeypatch
+):
+    threads = []
+
+    def noting(frame, labels):
+        threads.append(threading.current_thread())
+        return mask_prompts(frame, labels)
+
+    monkeypatch.setattr(_painted, "mask_prompts", noting)
+    dock.panels.prompts.labels.pick(cells)
+
+    dock.panels.prompts.use_all.click()
+    settle(dock)
+
+    assert sorted(dock.annotator._read().prompts[9]) == list(range(8))
+    assert len(threads) == 8
+    assert threading.main_thread() not in threads
 
 
 def test_result_can_be_mended_with_the_brush(dock, viewer, qtbot, hand):

@@ -246,11 +246,10 @@ class Annotator(QObject):
             layers = self.layers.layers()
             given = self.layers.given.of(stack)
             reading = read_prompts(stack, self._viewer.dims, layers, current, given)
-            reading = self.painting.add_to(reading, stack)
+            reading = self.painting.add_to(leave_out_strays(stack, reading), stack)
         except ValueError as error:
             self._panels.status.complain(str(error))
             return None
-        reading = leave_out_strays(stack, reading)
         self._panels.objects.include(reading.prompts)
         self.timeline.amend()
         self._panels.objects.model.show_prompts(reading.prompts)

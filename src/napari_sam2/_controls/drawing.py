@@ -42,10 +42,10 @@ def draw(stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]) ->
 def leave_out_strays(stack: Stack, reading: Reading) -> Reading:
     """Leave out prompts that lie beside the image, and say so: the others count."""
     kept: dict[int, dict[int, tuple[Prompt, ...]]] = {}
-    n_strays = 0
+    shape, n_frames, n_strays = stack.shape, stack.n_frames, 0  # worked out once, for all prompts
     for object_id, by_frame in reading.prompts.items():
         for frame, prompts in by_frame.items():
-            inside = tuple(p for p in prompts if _is_inside(p, stack))
+            inside = tuple(p for p in prompts if _is_inside(p, shape, n_frames))
             n_strays += len(prompts) - len(inside)
             if inside:
                 kept.setdefault(object_id, {})[frame] = inside
@@ -54,12 +54,12 @@ def leave_out_strays(stack: Stack, reading: Reading) -> Reading:
     return Reading(kept, (*reading.notices, f"{n_strays} ignored: prompts outside the image"))
 
 
-def _is_inside(prompt: Prompt, stack: Stack) -> bool:
+def _is_inside(prompt: Prompt, shape: tuple[int, int], n_frames: int) -> bool:
     try:
-        check_prompt(prompt, prompt.frame, stack.shape)
+        check_prompt(prompt, prompt.frame, shape)
     except ValueError:
         return False
-    return 0 <= prompt.frame < stack.n_frames
+    return 0 <= prompt.frame < n_frames
 
 
 def _outlines(prompt: Prompt) -> Iterator[tuple[str, object, bool]]:

@@ -163,7 +163,9 @@ class Painting(QObject):
 
         The layer is made at once, the steps may run in another thread. Call `show` after them.
         """
-        return copy_labels(stack, self._painted(self._layer_for(stack)), source, frames)
+        painted = self._painted(self._layer_for(stack))
+        reader = self._reader_for(stack) or PaintReader(painted, stack)
+        return copy_labels(stack, painted, reader, source, frames)
 
     def show(self) -> None:
         """Draw what was painted by other than the hand."""

@@ -89,14 +89,12 @@ class Tools:
             return
         here = [stack.current_frame(self._viewer.dims)]
         steps = self._painting.copy(stack, source, range(stack.n_frames) if is_all else here)
-        self._edits.add(
-            Call(
-                lambda: steps,
-                on_step=ignore,
-                on_error=self._panels.status.fail,
-                on_done=self._painting.show,
-            )
-        )
+        call = Call(lambda: steps, ignore, on_error=self._fail, on_done=self._painting.show)
+        self._edits.add(call)
+
+    def _fail(self, error: Exception) -> None:
+        self._panels.status.fail(error)
+        self._painting.show()  # what is there all the same
 
     def _explain_boxes(self) -> None:
         self._panels.status.complain("Drag to draw a box; for a click, take the point tool.")
