@@ -72,10 +72,7 @@ class Merger:
 
     def _fail(self, others: tuple[int, ...], error: Exception) -> None:
         self._news.expected.difference_update(others)
-        if isinstance(error, ValueError):
-            self._panels.status.complain(str(error))
-        else:
-            self._panels.status.fail(error)
+        self._panels.status.report(error)
 
     def _show(self, task: Task, into: int, others: tuple[int, ...], merged: Merged) -> None:
         """Draw the prompts of all as the session has put them together."""

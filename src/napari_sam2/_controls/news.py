@@ -34,7 +34,7 @@ class NewsReader(QObject):
     parent : QObject
     """
 
-    _told = Signal(object, object, object)  #: from any thread; see `Bench.on_news`
+    _told = Signal(object, object, object)  #: from any thread; see `Sessions.on_news`
 
     def __init__(
         self,

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer
 
-from napari_sam2._controls.status import explain
 from napari_sam2._controls.tasks import Refused
 from napari_sam2._worker import Call, Job, Queue, ignore
 
@@ -153,8 +152,4 @@ class Previewer(QObject):
             status.say("")
 
     def _fail(self, error: Exception) -> None:
-        status = self._parts.panels.status
-        if isinstance(error, ValueError):
-            status.complain(explain(error))  # a prompt to mend: no need for a pop-up
-        else:
-            status.fail(error)
+        self._parts.panels.status.report(error)

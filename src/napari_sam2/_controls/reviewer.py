@@ -11,7 +11,6 @@ from qtpy.QtCore import QObject, QTimer, Signal
 
 from napari_sam2._controls.keys import Keys
 from napari_sam2._controls.quality_plot import Curve
-from napari_sam2._controls.status import explain
 from napari_sam2._controls.summary import Summary, summarise
 from napari_sam2._layers import go_to
 from napari_sam2._worker import Call, Job, Queue
@@ -218,10 +217,7 @@ class Reviewer(QObject):
         self.refresh()
 
     def _fail(self, error: Exception) -> None:
-        if isinstance(error, ValueError):
-            self._panels.status.complain(explain(error))
-        else:
-            self._panels.status.fail(error)
+        self._panels.status.report(error)
 
     def _connect(self) -> None:
         panels = self._panels

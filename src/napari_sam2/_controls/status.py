@@ -57,6 +57,13 @@ class Status(QWidget):
         self.complain(explain(error))
         show_error(explain(error))
 
+    def report(self, error: Exception) -> None:
+        """Show what stopped the work; what the user can mend in the dock does not pop up."""
+        if isinstance(error, ValueError):
+            self.complain(explain(error))
+        else:
+            self.fail(error)
+
     def pop_up(self) -> None:
         """Pop up what is shown, for a user who looks elsewhere."""
         show_info(self.label.text())
