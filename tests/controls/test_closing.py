@@ -12,7 +12,8 @@ from hand import settle
 from qtpy.QtCore import QThreadPool
 
 from napari_sam2._controls.bench import Bench
-from napari_sam2._worker import Call, Queue, Steps
+from napari_sam2._controls.timeline import RETRY_MS
+from napari_sam2._worker import Call, Queue, Steps, ignore
 from napari_sam2.autosave import find_unsaved
 from napari_sam2.session import Session
 
@@ -216,3 +217,21 @@ def test_strokes_on_labels_of_channels_are_undone_in_their_turn(
     qtbot.wait(100)
 
     np.testing.assert_array_equal(layer.data, before)
+
+
+def test_undo_that_waits_when_the_dock_is_closed_does_nothing(dock, hand, qtbot):
+    points = hand.add_points(dock, [0, 30, 40])
+    settle(dock)
+    under_way = threading.Event()
+
+    def work():
+        yield under_way.wait(WAIT / 1000)
+
+    dock.annotator._edits.add(Call(work, ignore, ignore))
+    dock.annotator.timeline.undo()
+
+    dock.annotator.shut()
+    under_way.set()
+    qtbot.wait(5 * RETRY_MS)
+
+    assert len(points.data) == 1

@@ -7,6 +7,7 @@ from hand import settle
 from napari.layers import Points
 from qtpy.QtCore import Qt
 
+from napari_sam2._controls import entries
 from napari_sam2._controls.object_model import Column
 
 POINTS, SHAPES, LABELS = "SAM 2 points", "SAM 2 shapes", "SAM 2 labels"
@@ -291,3 +292,50 @@ def test_object_of_a_script_is_not_taken_back_with_what_was_done_before(dock, ha
     settle(dock)
 
     assert dock.panels.objects.names()[cell] == "of a script"
+
+
+def test_points_that_stay_where_they_are_are_kept_once(dock, hand):
+    hand.add_points(dock, *([0, 30, 20 + i % 60] for i in range(50)))
+    dock.annotator.timeline.capture()
+    before = dock.annotator.timeline._now.drawn[Points]
+
+    hand.add_boxes(dock, hand.rectangle(10, 20, 50, 60))
+    dock.annotator.timeline.capture()
+    after = dock.annotator.timeline._now.drawn[Points]
+
+    assert after.vertices is before.vertices
+    assert after.features is before.features
+    assert after.looks["size"] is before.looks["size"]
+
+
+def test_what_was_done_first_is_forgotten_when_all_of_it_takes_too_much_room(
+    dock, hand, monkeypatch
+):
+    hand.add_points(dock, *([0, 30, 20 + i % 60] for i in range(50)))
+    dock.annotator.timeline.capture()
+    monkeypatch.setattr(entries, "MOST_BYTES", 4 * dock.annotator.timeline._done[-1].size)
+
+    for i in range(8):
+        hand.add_points(dock, [0, 40, 20 + i])
+        dock.annotator.timeline.capture()
+
+    done = dock.annotator.timeline._done
+    assert 1 <= len(done) <= 4
+    assert len(done[-1].after.drawn[Points].vertices) == 58
+
+
+def test_points_that_are_moved_after_undo_are_not_moved_in_what_is_kept(dock, hand):
+    points = hand.add_points(dock, [0, 30, 40])
+    dock.annotator.timeline.capture()
+    hand.add_points(dock, [0, 31, 41])
+    settle(dock)
+    dock.annotator.timeline.undo()
+    settle(dock)
+    points._data[0] = [0, 5, 5]  # as a drag does, before anyone hears of it
+    points.data = points.data
+    settle(dock)
+
+    dock.annotator.timeline.undo()
+    settle(dock)
+
+    np.testing.assert_array_equal(points.data, [[0, 30, 40]])

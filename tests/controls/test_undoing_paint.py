@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hand import settle
+from hand import settle, wait_until
 from qtpy.QtCore import Qt
 
 from napari_sam2._controls.painting import NAME
@@ -132,3 +132,23 @@ def test_labels_that_were_taken_over_are_taken_back(window, docked, blobs, qtbot
 
     np.testing.assert_array_equal(window.layers[NAME].data, given.data)
     assert 7 in docked.panels.objects.names()
+
+
+def test_no_more_strokes_are_offered_than_can_be_undone(dock, hand):
+    points = hand.add_points(dock, [0, 60, 90])
+    dock.panels.prompts.take_up("brush")
+    layer = dock.annotator.painting.layer
+    layer.brush_size = 1
+    for i in range(103):
+        layer.paint((0, 20 + i // 50, 20 + i % 50), 1)
+    settle(dock)
+
+    n_undone = 0
+    while dock.panels.undo.undo_button.isEnabled():
+        dock.annotator.timeline.undo()
+        wait_until(lambda: not dock.annotator._edits.is_running)
+        n_undone += 1
+
+    assert n_undone == 100
+    assert np.count_nonzero(layer.data) == 3
+    assert len(points.data) == 1  # it came before strokes that stay

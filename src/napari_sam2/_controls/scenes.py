@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Mapping
+    from collections.abc import Collection, Mapping, Sequence
 
     from napari.components import ViewerModel
 
@@ -27,38 +28,49 @@ class Drawn:
     """Everything that is on a prompt layer."""
 
     layer: Any
-    vertices: tuple[np.ndarray, ...]
+    vertices: Sequence[np.ndarray]  #: of points one array
     kinds: tuple[str, ...]  #: of shapes
     features: Any  #: a table
     looks: dict[str, Any]
     colors: dict[str, np.ndarray]  #: that no feature gives
 
     @classmethod
-    def on(cls, layer: Points | Shapes) -> Drawn:
-        """Copy what is on a layer."""
+    def on(cls, layer: Points | Shapes, before: Drawn | None = None) -> Drawn:
+        """Copy what is on a layer, but for what is as it was before."""
+        old = before or Drawn(None, (), (), None, {}, {})
         kind = Shapes if isinstance(layer, Shapes) else Points
+        pairs = zip_longest(layer.data, old.vertices[: len(layer.data)])
         return cls(
             layer,
-            tuple(np.array(one) for one in layer.data),
+            tuple(_keep(*pair) for pair in pairs)
+            if isinstance(layer, Shapes)
+            else _keep(layer.data, old.vertices),
             tuple(layer.shape_type) if isinstance(layer, Shapes) else (),
-            layer.features.copy(),
-            {name: _copy(getattr(layer, name)) for name in LOOKS[kind]},
+            old.features if layer.features.equals(old.features) else layer.features.copy(),
+            {name: _keep(getattr(layer, name), old.looks.get(name)) for name in LOOKS[kind]},
             {
-                name: np.array(getattr(layer, f"{name}_color"))
+                name: _keep(getattr(layer, f"{name}_color"), old.colors.get(name))
                 for name in COLORS[kind]
                 if str(getattr(layer, f"{name}_color_mode")) == "direct"
             },
         )
 
+    def sizes(self) -> dict[int, int]:
+        """Give the bytes of all that takes room, by its identity."""
+        of_shapes = self.vertices if isinstance(self.vertices, tuple) else (self.vertices,)
+        columns = (*of_shapes, *self.looks.values(), *self.colors.values())
+        sizes = {id(one): np.asarray(one).nbytes for one in columns}
+        return {**sizes, id(self.features): int(self.features.memory_usage().sum())}
+
     def same(self, other: Drawn | None) -> bool:
         """Whether the same prompts are on both."""
         if other is None:
-            return not self.vertices
+            return not len(self.vertices)
         alike = len(self.vertices) == len(other.vertices) and self.kinds == other.kinds
         return (
             alike
-            and all(map(np.array_equal, self.vertices, other.vertices))
-            and (not self.vertices or self.features.equals(other.features))
+            and _same_vertices(self.vertices, other.vertices)
+            and (not len(self.vertices) or self.features.equals(other.features))
         )
 
     def show(self) -> None:
@@ -68,14 +80,15 @@ class Drawn:
         if isinstance(layer, Shapes):
             _replace_shapes(layer, self)
         else:
-            layer.data = np.reshape(self.vertices, (-1, layer.ndim))
+            # A copy, as napari moves points within the array that it has.
+            layer.data = np.array(self.vertices).reshape(-1, layer.ndim)
             layer.features = self.features
-            for name, value in self.looks.items() if self.vertices else ():
+            for name, value in self.looks.items() if len(self.vertices) else ():
                 if not np.array_equal(getattr(layer, name), value):  # each has all drawn anew
                     setattr(layer, name, value)
-        for name, colors in self.colors.items() if self.vertices else ():
+        for name, colors in self.colors.items() if len(self.vertices) else ():
             setattr(layer, f"{name}_color", colors)
-        if self.vertices:
+        if len(self.vertices):
             layer.refresh_colors()
         layer.refresh()
 
@@ -95,6 +108,19 @@ class Scene:
         names = {i: name for i, name in self.names.items() if i not in gone}
         return replace(self, names={**names, **changed})
 
+    def size_beside(self, other: Scene) -> int:
+        """Give the bytes of what is drawn, but for what both have in common."""
+        here, there = (
+            {
+                k: n
+                for one in scene.drawn.values()
+                if one is not None
+                for k, n in one.sizes().items()
+            }
+            for scene in (self, other)
+        )
+        return sum(size for key, size in here.items() if key not in there)
+
     def same(self, other: Scene) -> bool:
         """Whether the same is drawn and listed; which object is the current one is no matter."""
         listed = list(self.names.items()) == list(other.names.items())
@@ -105,7 +131,7 @@ class Scene:
 
 def _alike(one: Drawn | None, other: Drawn | None) -> bool:
     """Compare layers; where there is none, there are no prompts."""
-    return one.same(other) if one is not None else other is None or not other.vertices
+    return one.same(other) if one is not None else other is None or not len(other.vertices)
 
 
 def _same_paint(before: Paint | None, after: Paint | None) -> bool:
@@ -125,10 +151,15 @@ def take_scene(
     painting: Painting,
     objects: ObjectTable,
     given: GivenMasks,
+    before: Scene | None = None,
 ) -> Scene:
-    """Copy what is drawn and listed now."""
+    """Copy what is drawn and listed now, but for what is as it was before."""
     layers = {kind: picker.layer() for kind, picker in pickers.items()}
-    drawn = {kind: None if layer is None else Drawn.on(layer) for kind, layer in layers.items()}
+    earlier = {} if before is None else before.drawn
+    drawn = {
+        kind: None if layer is None else Drawn.on(layer, earlier.get(kind))
+        for kind, layer in layers.items()
+    }
     return Scene(drawn, painting.state(), dict(objects.names()), objects.current(), given.held)
 
 
@@ -213,10 +244,19 @@ def _replace_shapes(layer: Shapes, drawn: Drawn) -> None:
     if layer.nshapes:
         layer.selected_data = set(range(layer.nshapes))
         layer.remove_selected()
-    if drawn.vertices:
+    if len(drawn.vertices):
         layer.add(list(drawn.vertices), shape_type=list(drawn.kinds), **drawn.looks)
         layer.features = drawn.features
 
 
-def _copy(value: Any) -> Any:
+def _same_vertices(some: Sequence[np.ndarray], others: Sequence[np.ndarray]) -> bool:
+    if isinstance(some, np.ndarray) and isinstance(others, np.ndarray):
+        return np.array_equal(some, others)
+    return all(map(np.array_equal, some, others))
+
+
+def _keep(value: Any, earlier: Any) -> Any:
+    """Give what was there earlier if it is the same, or else a copy."""
+    if earlier is not None and np.array_equal(value, earlier):
+        return earlier
     return list(value) if isinstance(value, list) else np.array(value)

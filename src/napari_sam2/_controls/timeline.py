@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +9,7 @@ from app_model.types import KeyCode, KeyMod
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
+from napari_sam2._controls.entries import Entry, trim
 from napari_sam2._controls.keys import Keys
 from napari_sam2._controls.scenes import Scene, show_scene, take_scene, tell_change
 from napari_sam2._controls.sessions import ignore_step
@@ -27,31 +27,9 @@ if TYPE_CHECKING:
     from napari_sam2._worker import Queue
     from napari_sam2.session import Step
 
-LONGEST = 1000  #: entries
 RETRY_MS = 20
 CTRL_Z = KeyMod.CtrlCmd | KeyCode.KeyZ
 CTRL_SHIFT_Z = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
-
-
-@dataclass(eq=False)
-class Entry:
-    """One thing that was done."""
-
-    text: str
-    before: Scene
-    after: Scene
-    where: Stack | None  #: the place in which it was done
-    steps: list[Step] = field(default_factory=list)  #: of the session, that it led to
-    painted: Labels | None = None  #: the layer on which a hand has painted
-
-    def is_also(self, stack: Stack, step: Step) -> bool:
-        """Whether a step is the same that was done at another place in the image."""
-        is_elsewhere = self.where is not None and not self.where.same_position(stack)
-        return is_elsewhere and bool(self.steps) and self.steps[-1].text == step.text
-
-    def tell(self) -> str:
-        """Say what it was; a run may have gone on since."""
-        return self.text or self.steps[-1].text
 
 
 class Timeline(QObject):
@@ -73,7 +51,7 @@ class Timeline(QObject):
     """
 
     stepped = Signal()  #: the session that is shown has done something
-    _stepped = Signal(object, object, int)  #: from any thread; see `Bench.on_step`
+    _stepped = Signal(object, object, int)  #: from any thread; see `Sessions.on_step`
 
     def __init__(
         self,
@@ -93,7 +71,7 @@ class Timeline(QObject):
         self._undone: list[Entry] = []
         self._painted: Any = None  #: the layer of labels that is listened to
         self._stack: Stack | None = None  #: of the image that is worked on
-        self._now = self._take()
+        self._now = self._take(None)
         self._drawn = QTimer(self)
         self._drawn.setSingleShot(True)
         self._drawn.timeout.connect(self.capture)
@@ -109,7 +87,7 @@ class Timeline(QObject):
         if not self._is_open:
             return
         self._drawn.stop()
-        now = self._take()
+        now = self._take(self._now)
         if self._now.same(now):
             self._now = now
             return
@@ -122,9 +100,9 @@ class Timeline(QObject):
         if not self._is_open:
             return
         self._drawn.stop()
-        now = self._take()
+        now = self._take(self._now)
         if self._done and not self._now.same(now):
-            self._done[-1].after = now
+            self._done[-1].end_with(now)
         self._now = now
 
     def relist(self, step: Step | None) -> None:
@@ -142,7 +120,7 @@ class Timeline(QObject):
         for later in entries:
             later.before = later.before.relisted(changed, gone)
             later.after = later.after.relisted(changed, gone)
-        self._now = self._take()
+        self._now = self._take(self._now)
 
     def undo(self) -> None:
         """Undo what was done last."""
@@ -165,7 +143,7 @@ class Timeline(QObject):
         self._done.clear()
         self._undone.clear()
         self._drawn.stop()
-        self._now = self._take()
+        self._now = self._take(self._now)
         self._tell()
 
     def close(self) -> None:
@@ -180,6 +158,8 @@ class Timeline(QObject):
     def _rewind(
         self, given: list[Entry], taken: list[Entry], again: Callable[[], None], *, back: bool
     ) -> None:
+        if not self._is_open:  # it has waited for work that outlived the dock
+            return
         status = self._panels.status
         if self._follower.is_running:
             self._follower.cancel()
@@ -233,15 +213,12 @@ class Timeline(QObject):
     def _fail(self, error: Exception) -> None:
         """Go on from what is there: what was done before cannot be undone either."""
         self.forget()
-        if isinstance(error, ValueError):
-            self._panels.status.complain(str(error))
-        else:
-            self._panels.status.fail(error)
+        self._panels.status.report(error)
 
     def _add(self, entry: Entry) -> None:
         self._undone.clear()
         self._done.append(entry)
-        del self._done[:-LONGEST]
+        trim(self._done)
         self._tell()
 
     def _take_step(self, stack: Stack, step: Step, unlisted: int) -> None:
@@ -265,9 +242,9 @@ class Timeline(QObject):
         else:
             self._add(Entry("", self._now, self._now, stack, [step]))
 
-    def _take(self) -> Scene:
+    def _take(self, before: Scene | None) -> Scene:
         pickers, objects = self._panels.prompts.pickers, self._panels.objects
-        return take_scene(pickers, self._painting, objects, self._layers.given)
+        return take_scene(pickers, self._painting, objects, self._layers.given, before)
 
     def _listen(self, layer: Any) -> None:
         """Follow what is painted on the layer of labels."""
