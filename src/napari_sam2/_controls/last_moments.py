@@ -47,7 +47,7 @@ class LastMoments(QObject):
         parent: QObject,
     ) -> None:
         super().__init__(parent)
-        self._viewer, self._bench = viewer, bench
+        self._viewer, self._images, self._bench = viewer, images, bench
         self._previews, self._read = previews, read
         self._is_removing = False  #: whether layers are being removed, one after the other
         viewer.layers.events.removing.connect(self._read_before_removal)
@@ -64,6 +64,7 @@ class LastMoments(QObject):
 
     def shut(self) -> None:
         """Let go of the viewer."""
+        self._images.leaving.disconnect(self._read_in_time)
         self._viewer.layers.events.removing.disconnect(self._read_before_removal)
 
     def _read_before_removal(self, event: Any) -> None:
