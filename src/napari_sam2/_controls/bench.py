@@ -75,7 +75,7 @@ class Bench:
     def sessions_of(self, image: Image) -> Iterator[tuple[Session, ...]]:
         """Have the sessions of an image to oneself: the one at hand, and those elsewhere."""
         with self._turns.take():
-            yield tuple(named(image, made.session) for made in self._made.of(image))
+            yield tuple(named(made) for made in self._made.of(image))
 
     @contextmanager
     def sessions_for(self, task: Task) -> Iterator[tuple[Session, ...]]:
@@ -84,12 +84,12 @@ class Bench:
         with self._turns.take():
             made = self.sessions.agreeing_with(task)
             others = (one for one in self._made.of(image) if one is not made)
-            yield tuple(named(image, one.session) for one in (made, *others))
+            yield tuple(named(one) for one in (made, *others))
 
     def session(self, task: Task) -> Session:
         """Give the session that agrees with a task, once the step under way is done."""
         with self._turn():
-            return named(task.stack.image, self.sessions.agreeing_with(task).session)
+            return named(self.sessions.agreeing_with(task))
 
     def segment(
         self, task: Task, *, again: bool = False

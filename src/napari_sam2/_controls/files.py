@@ -14,7 +14,7 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2._controls.autosaver import with_content
 from napari_sam2._controls.session_opening import Opened, open_steps
-from napari_sam2._layers import flat_alignment, placed
+from napari_sam2._layers import flat_alignment, full, placed
 from napari_sam2._reader import SESSION
 from napari_sam2._worker import Call, Job, Queue
 from napari_sam2.autosave import discard, find_unsaved
@@ -133,8 +133,7 @@ class Files(QObject):
         is_clean : bool
             Whether these are as they were saved.
         """
-        layers = [one for one in self._viewer.layers if isinstance(one, Image)]
-        shown = {one: one.data[0] if one.multiscale else one.data for one in layers}
+        shown = {one.name: full(one) for one in self._viewer.layers if isinstance(one, Image)}
         chosen = self._panels.model.model()
         steps = partial(open_steps, path, shown, chosen)
         if labels is not None:

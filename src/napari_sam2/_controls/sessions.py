@@ -184,11 +184,20 @@ class Sessions:
         self._unlisted = 0
 
 
-def named(image: Image, session: Session) -> Session:
-    """Tell a session where its data came from."""
-    path = image.source.path
-    session.origin = Origin(image.name, session.origin.path if path is None else str(path))
+def named(made: Made) -> Session:
+    """Give a session, and tell it where its data came from."""
+    session, stack = made.session, made.task.stack
+    origin, path = session.origin, _path_of(stack.image)
+    # Of each layer, too: the image alone is not what the session sees.
+    known = dict(origin.layers)
+    layers = tuple((one.name, _path_of(one) or known.get(one.name)) for one in stack.layers)
+    session.origin = Origin(stack.image.name, path or origin.path, layers)
     return session
+
+
+def _path_of(image: Image) -> str | None:
+    path = image.source.path
+    return None if path is None else str(path)
 
 
 def ignore_step(stack: Stack, step: Step, unlisted: int) -> None:
