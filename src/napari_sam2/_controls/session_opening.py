@@ -99,14 +99,16 @@ def _beside_each_other(saved: SavedSession, shown: Mapping[str, Any]) -> Iterato
         return
     fitting = {name: data for name, data in shown.items() if list(data.shape) == shape}
     known = saved.origin.layers or (("", None),) * count  # files of before do not say
-    open_ones = [
-        [fitting[one] for one in sorted(fitting, key=lambda one, name=name: one != name)]
-        for name, _ in known
-    ]
+    open_ones = [_named_first(fitting, name) for name, _ in known]
     yield from _choices(open_ones)
     if saved.origin.layers:
         files = [_in_file(Origin(*one), tuple(shape)) for one in known]
         yield from _choices([[*here, *there] for here, there in zip(open_ones, files, strict=True)])
+
+
+def _named_first(images: Mapping[str, Any], name: str) -> list[Any]:
+    ordered = sorted(images.items(), key=lambda one: one[0] != name)
+    return [data for _, data in ordered]
 
 
 def _in_file(origin: Origin, shape: tuple[int, ...]) -> list[Any]:
