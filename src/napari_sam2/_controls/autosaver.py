@@ -157,7 +157,10 @@ class Autosaver(QObject):
                     with suppress(RuntimeError):  # Qt's half may be gone
                         self._failed.emit(f"What you do is not saved by itself: {explain(error)}")
 
-        self._last = self._thread.submit(run)
+        try:
+            self._last = self._thread.submit(run)
+        except RuntimeError:  # the program ends, and begins nothing in threads any more
+            run()
 
     def _save(self) -> None:
         for key, (labels, planes) in list(self._painted.items()):
