@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, ref
 
 import numpy as np
 from napari.layers import Labels
@@ -79,6 +80,11 @@ class Stack:
         others = {*self.held, self.axis, self.channel_axis}
         rows, columns = (i for i in range(self.image.ndim) if i not in others)
         return rows, columns
+
+    @property
+    def which(self) -> tuple[ReferenceType[Image], int | None]:
+        """Which axis of which layer is played, to compare; does not keep the layer."""
+        return ref(self.image), self.axis
 
     @property
     def n_frames(self) -> int:

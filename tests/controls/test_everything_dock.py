@@ -232,6 +232,18 @@ def test_image_removed_while_it_runs_stops_the_run(everything, viewer, truth, qt
     assert not everything.filter.track_button.isEnabled()
 
 
+def test_image_that_is_opened_while_it_runs_does_not_stop_it(everything, viewer, truth, done):
+    truth.open.clear()
+    everything.panel.each_button.click()
+    assert truth.entered.wait(10)
+
+    viewer.add_image(np.zeros((8, 96, 128), np.uint8), name="beside")
+    truth.open.set()
+    done(everything)
+
+    assert truth.frames == list(range(8))
+
+
 def test_layer_removed_by_the_user_comes_back_with_the_next_run(everything, viewer, done):
     everything.panel.frame_button.click()
     done(everything)

@@ -287,7 +287,8 @@ class Annotator(QObject):
 
     def _change_image(self) -> None:
         stack = self._panels.image.shown()
-        self._panels.track.set_n_frames(1 if stack is None else stack.n_frames)
+        n_frames, place = (1, None) if stack is None else (stack.n_frames, stack.which)
+        self._panels.track.set_n_frames(n_frames, place)
         self.layers.given.look_at(self._panels.image.image())
         self._start_over("the image or its axis was changed")
         self.timeline.follow_image()
