@@ -87,6 +87,13 @@ class Stack:
         return ref(self.image), self.axis
 
     @property
+    def label_seen(self) -> tuple[int, int]:
+        """The axes of rows and columns in labels for all of it."""
+        left_out = self.channel_axis
+        rows, columns = (i - (left_out is not None and i > left_out) for i in self.seen)
+        return rows, columns
+
+    @property
     def n_frames(self) -> int:
         """How many frames there are."""
         return 1 if self.axis is None else int(self.layer_shape[self.axis])

@@ -196,14 +196,13 @@ class Autosaver(QObject):
 
     def _new_labels(self, stack: Stack) -> Any:
         """Make labels on the disk where they are large; called by the bench, in its turn."""
-        shape, channels = stack.label_shape, stack.channel_axis
-        rows, columns = (i - (channels is not None and i > channels) for i in stack.seen)
+        shape = stack.label_shape
         if not is_large(shape, LABEL_DTYPE):
             return None
         self._save_left()  # of labels of another shape
         if earlier := self._files.pop(stack.image, None):
             earlier.close()
-        return self._file(stack.image).new_labels(shape, LABEL_DTYPE, (rows, columns))
+        return self._file(stack.image).new_labels(shape, LABEL_DTYPE, stack.label_seen)
 
     def _note_painting(self, event: Any) -> None:
         labels = event.source.data

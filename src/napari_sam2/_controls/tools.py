@@ -78,11 +78,11 @@ class Tools:
         """Begin with the objects of a layer of labels."""
         try:
             stack = self._panels.image.stack()
+            here = [stack.current_frame(self._viewer.dims)]
+            steps = self._painting.copy(stack, source, range(stack.n_frames) if is_all else here)
         except ValueError as error:
             self._panels.status.complain(str(error))
             return
-        here = [stack.current_frame(self._viewer.dims)]
-        steps = self._painting.copy(stack, source, range(stack.n_frames) if is_all else here)
         self._edits.add(
             Call(
                 lambda: steps,
