@@ -50,6 +50,7 @@ class EverythingWidget(Dock):
         parts = (self.image, self.model, self.panel, self.filter, self.status)
         self.runner = EverythingRunner(viewer, parts, self)
         self.runner.objects_begun.connect(self._open)
+        self.model.failed.connect(self.status.fail)
         self.shut_with(self.runner.shut)
         tidy_once()
 

@@ -244,6 +244,14 @@ def test_image_that_is_opened_while_it_runs_does_not_stop_it(everything, viewer,
     assert truth.frames == list(range(8))
 
 
+def test_file_that_is_no_weights_is_told(everything, told, tmp_path, qtbot):
+    (tmp_path / "bad.pt").write_bytes(b"nonsense")
+    everything.model.use_file(tmp_path / "bad.pt")
+    qtbot.waitUntil(lambda: bool(told), timeout=WAIT)
+
+    assert "bad.pt cannot be read as weights" in everything.status.label.text()
+
+
 @pytest.fixture
 def endless(everything, viewer, blobs, monkeypatch):
     """An image whose labels fit in no memory."""

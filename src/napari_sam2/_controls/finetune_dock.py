@@ -66,6 +66,7 @@ class FineTuneDock(Dock):
         self._lay_out()
         self.start_button.clicked.connect(self.start)
         self.cancel_button.clicked.connect(self.stop)
+        self.form.model.failed.connect(self.status.fail)
         self._set_running(False)
         self.shut_with(self._let_go)
 
