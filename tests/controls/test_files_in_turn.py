@@ -125,6 +125,21 @@ def test_save_of_another_image_does_not_suggest_the_file_of_the_first(
     assert suggested == [str(path.with_name("cells-2.sam2")), str(path)]
 
 
+def test_save_of_another_session_does_not_suggest_the_file_of_the_first(
+    worked, path, qtbot, monkeypatch, blobs, tiny_model
+):
+    worked.annotator.files.save_to(path)
+    qtbot.waitUntil(worked.panels.save.save_button.isEnabled, timeout=WAIT)
+    suggested = []
+    monkeypatch.setattr(
+        QFileDialog, "getSaveFileName", lambda *args: (suggested.append(args[2]), ("", ""))[1]
+    )
+    worked.adopt(Session(worked.annotator._viewer.layers["blobs"].data, tiny_model))
+    worked.panels.save.save_button.click()
+
+    assert suggested == [str(path.with_name("blobs.sam2"))]
+
+
 def test_whole_steps_are_finished_by_the_thread_that_is_stopped(qtbot):
     done, entered, free = [], threading.Event(), threading.Event()
 

@@ -51,6 +51,7 @@ class Autosaver(QObject):
     parent : QObject
     """
 
+    put_away = Signal(object, object)  #: sessions that are worked on no more, and their file
     _failed = Signal(str)
 
     def __init__(self, bench: Bench, tell: Callable[[str], None], parent: QObject) -> None:
@@ -174,20 +175,26 @@ class Autosaver(QObject):
                     began = monotonic()
                     self._file(image).save(*with_content(sessions))
                     took += monotonic() - began
-        self._save_left()
+        with self._bench.standstill():
+            self._save_left()
         self._seen, self._ended, self._took = seen, monotonic(), took
 
     def _save_left(self) -> None:
-        """Save what is worked on no more, before anything else comes into its file."""
+        """Save what is worked on no more, before anything else comes into its file; in a turn."""
         while self._bench.sessions.left:
             image, sessions = self._bench.sessions.left.popleft()
             if image in self._files or any(map(_has_content, sessions)):
-                self._file(image).save(*with_content(sessions))
+                file = self._file(image)
+                file.save(*with_content(sessions))
                 self._files.pop(image).close()
+                if any(map(_has_content, sessions)):
+                    with suppress(RuntimeError):  # Qt's half may be gone
+                        self.put_away.emit(sessions, file.path)
 
     def _close(self) -> None:
-        for image in list(self._files):
-            self._files.pop(image).close()
+        with self._bench.standstill():
+            for image in list(self._files):
+                self._files.pop(image).close()
 
     def _file(self, image: Image) -> Autosave:
         if image not in self._files:

@@ -72,6 +72,12 @@ class Bench:
         return list(self._made)
 
     @contextmanager
+    def standstill(self) -> Iterator[None]:
+        """Have all sessions stand still."""
+        with self._turns.take():
+            yield
+
+    @contextmanager
     def sessions_of(self, image: Image) -> Iterator[tuple[Session, ...]]:
         """Have the sessions of an image to oneself: the one at hand, and those elsewhere."""
         with self._turns.take():
@@ -328,7 +334,7 @@ class Bench:
             answer = None if made is None else act(made.session)
         yield answer
 
-    def let_go(self, image: Image) -> Generator[Written, None, None]:
+    def let_go(self, image: Image) -> Generator[None, None, None]:
         """Forget an image that is gone from the viewer, and what was found in it."""
         with self._turn():
             self.sessions.put_aside(image)

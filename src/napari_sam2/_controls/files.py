@@ -15,10 +15,10 @@ from qtpy.QtWidgets import QFileDialog
 from napari_sam2._controls.autosaver import with_content
 from napari_sam2._controls.session_opening import Opened, open_steps
 from napari_sam2._controls.session_paths import SessionPaths
+from napari_sam2._controls.unsaved_work import UnsavedWork
 from napari_sam2._layers import flat_alignment, full, placed
 from napari_sam2._reader import SESSION
 from napari_sam2._worker import Call, Queue, WholeSteps
-from napari_sam2.autosave import discard, find_unsaved
 from napari_sam2.result_files import name_axes, write_animation, write_labels, write_quality
 from napari_sam2.session_files.session_file import SUFFIX
 
@@ -72,12 +72,11 @@ class Files(QObject):
         super().__init__(panels.save)
         self._viewer, self._panels, self._bench = viewer, panels, bench
         self._autosaver, self._read, self._adopt = autosaver, read, adopt
-        self._jobs, self._looks = Queue(), Queue()
+        self._jobs, self._unsaved = Queue(), UnsavedWork(panels, autosaver)
         self._saves: list[WholeSteps] = []  #: that were asked for and have not ended
         self._paths = SessionPaths()
         self._waiting: Labels | None = None  #: of a session, whose image is not there yet
         self._connect()
-        self._look_for_unsaved()
         for layer in list(viewer.layers):
             self._notice(layer, is_new=False)
 
@@ -198,6 +197,11 @@ class Files(QObject):
 
         self._begin(steps, on_step=partial(self._show_tracks, task))
 
+    def note_replaced(self, image: Image, earlier: tuple[Session, ...]) -> None:
+        """Keep what was worked on in an image before another session was opened, and offer it."""
+        self._paths.forget(image)
+        self._unsaved.note_replaced(earlier)
+
     def cancel(self) -> None:
         """Stop saving, opening or exporting."""
         for save in self._saves:
@@ -209,7 +213,7 @@ class Files(QObject):
     def shut(self) -> None:
         """Stop, and let go of the viewer; what is being saved is saved to its end."""
         self._jobs.cancel()
-        self._looks.cancel()
+        self._unsaved.shut()
         self._autosaver.do_first(self._saves)
         self._viewer.layers.events.inserted.disconnect(self._notice_inserted)
         self._autosaver.shut()
@@ -221,7 +225,6 @@ class Files(QObject):
         save.cancel_button.clicked.connect(lambda: self.cancel())
         save.export_asked.connect(self.export)
         unsaved.restored.connect(lambda one: self.open_file(one.path, unsaved=one))
-        unsaved.discarded.connect(self._discard)
         self._viewer.layers.events.inserted.connect(self._notice_inserted)
 
     def _begin(
@@ -304,20 +307,6 @@ class Files(QObject):
         self._viewer.add_tracks(
             data, graph=tracks.graph, features=tracks.properties, name="SAM 2 tracks", **given
         )
-
-    def _look_for_unsaved(self) -> None:
-        def steps() -> Generator[list[Unsaved], None, None]:
-            yield find_unsaved()
-
-        offer, fail = self._panels.unsaved.offer, self._panels.status.fail
-        self._looks.add(Call(steps, on_step=offer, on_error=fail))
-
-    def _discard(self, one: Unsaved) -> None:
-        def steps() -> Generator[None, None, None]:
-            discard(one.path)
-            yield
-
-        self._looks.add(Call(steps, on_step=lambda step: None, on_error=self._panels.status.fail))
 
     def _notice_inserted(self, event: Any) -> None:
         self._notice(event.value)
