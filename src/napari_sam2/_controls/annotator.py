@@ -170,8 +170,8 @@ class Annotator(QObject):
         self.follower.start(task)
 
     def cancel(self) -> None:
-        """Stop following; what was found stays."""
-        self.follower.cancel()
+        """Stop following, or else looking at this frame; what was found stays."""
+        (self.follower if self.follower.is_running else self.previews).cancel()
 
     def accept(self) -> None:
         """Write the current object's preview on this frame to the labels."""

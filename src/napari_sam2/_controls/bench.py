@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_sam2._controls.sessions import Sessions, named
 from napari_sam2._controls.synchronising import Made, find_refused, has_ended, try_segmenting
-from napari_sam2._controls.tasks import Begun, Refused, Task, Written
+from napari_sam2._controls.tasks import Awaited, Begun, Refused, Task, Written
 from napari_sam2._worker import Turns
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.transforms import as_seen
@@ -99,8 +99,10 @@ class Bench:
 
     def segment(
         self, task: Task, *, again: bool = False
-    ) -> Generator[Candidates | Refused, None, None]:
+    ) -> Generator[Awaited | Candidates | Refused, None, None]:
         """Find the objects whose prompts on the current frame are new, the current one first.
+
+        Where there are several, the first step says how many.
 
         Parameters
         ----------
@@ -111,10 +113,11 @@ class Bench:
         frame = task.frame
         with self._turn():
             made = self.sessions.agreeing_with(task)
-        prompted = [i for i, by_frame in task.prompts.items() if frame in by_frame]
+            prompted = [i for i, by_frame in task.prompts.items() if frame in by_frame]
+            prompted = [i for i in prompted if again or (i, frame) in made.unanswered]
+        if len(prompted) > 1:
+            yield Awaited(len(prompted))
         for object_id in sorted(prompted, key=lambda i: i != task.object_id):
-            if not (again or (object_id, frame) in made.unanswered):
-                continue
             with self._turn():
                 # Either may have been taken away since.
                 session = made.session

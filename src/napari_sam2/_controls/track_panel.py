@@ -60,6 +60,7 @@ class TrackPanel(QWidget):
         self.cancel_button.setToolTip("Stop at once; what was found stays")
         self.accept_button = QPushButton("Accept (C)")
         self.accept_button.setToolTip("Write the current object's preview into the labels")
+        self.is_running = False  #: whether objects are being followed
         self._place: object = None  #: whose frames are offered
         self._lay_out()
         self.set_running(False)
@@ -128,8 +129,13 @@ class TrackPanel(QWidget):
 
     def set_running(self, running: bool) -> None:
         """Make the buttons agree with what is going on."""
+        self.is_running = running
         self.propagate_button.setEnabled(not running)
         self.cancel_button.setEnabled(running)
+
+    def offer_cancel(self, offered: bool) -> None:
+        """Offer to cancel something else than a run, whose own offer stands."""
+        self.cancel_button.setEnabled(offered or self.is_running)
 
     def _lay_out(self) -> None:
         frames = QHBoxLayout()
