@@ -164,9 +164,10 @@ class Autosaver(QObject):
             run()
 
     def _save(self) -> None:
-        for key, (labels, planes) in list(self._painted.items()):
-            if not self._bench.sessions.note_edits(labels, [tuple(np.array(planes).T)]):
-                self._painted.pop(key, None)  # the labels of an image that is gone
+        with self._bench.standstill():
+            for key, (labels, planes) in list(self._painted.items()):
+                if not self._bench.sessions.note_edits(labels, [tuple(np.array(planes).T)]):
+                    self._painted.pop(key, None)  # the labels of an image that is gone
         seen, took = self._bench.sessions.changes, 0.0
         for image in self._bench.images():
             with self._bench.sessions_of(image) as sessions:

@@ -51,6 +51,11 @@ class Dock(QWidget):
         super().closeEvent(event)
 
 
+def unwrapped(viewer: Any) -> Any:
+    """Give the viewer itself: napari gives plugins a proxy, with new objects for its layers."""
+    return getattr(viewer, "__wrapped__", viewer)
+
+
 def _call(waiting: list[Callable[[], None]]) -> None:
     while waiting:
         waiting.pop()()
