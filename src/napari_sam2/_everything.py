@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QGroupBox, QVBoxLayout, QWidget
 
-from napari_sam2._controls.dock import Dock
+from napari_sam2._controls.dock import Dock, unwrapped
 from napari_sam2._controls.everything_filter import EverythingFilter
 from napari_sam2._controls.everything_panel import EverythingPanel
 from napari_sam2._controls.everything_runner import EverythingRunner
@@ -39,8 +39,7 @@ class EverythingWidget(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer, *, model: SAM2 | None = None) -> None:
         super().__init__()
-        # napari gives plugins a proxy, through which a layer is a new object every time.
-        self._viewer = viewer = getattr(viewer, "__wrapped__", viewer)
+        self._viewer = viewer = unwrapped(viewer)
         self.image, self.model = ImagePicker(viewer), ModelPicker(model)
         self.image.view.hide()  # nobody looks for it here
         self.panel, self.filter = EverythingPanel(), EverythingFilter()
@@ -50,6 +49,7 @@ class EverythingWidget(Dock):
         parts = (self.image, self.model, self.panel, self.filter, self.status)
         self.runner = EverythingRunner(viewer, parts, self)
         self.runner.objects_begun.connect(self._open)
+        self.model.failed.connect(self.status.fail)
         self.shut_with(self.runner.shut)
         tidy_once()
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
+from weakref import ReferenceType, ref
 
 import numpy as np
 from napari.layers import Labels
@@ -46,6 +47,7 @@ class Stack:
     data: Any  #: what the model sees of it, or of other layers beside it
     view: View
     channel_axis: int | None = None  #: of the layer
+    layers: tuple[Image, ...] = ()  #: that are seen as its channels, if there are several
 
     @cached_property
     def layer_shape(self) -> tuple[int, ...]:
@@ -77,6 +79,18 @@ class Stack:
         """The axes of rows and columns."""
         others = {*self.held, self.axis, self.channel_axis}
         rows, columns = (i for i in range(self.image.ndim) if i not in others)
+        return rows, columns
+
+    @property
+    def which(self) -> tuple[ReferenceType[Image], int | None]:
+        """Which axis of which layer is played, to compare; does not keep the layer."""
+        return ref(self.image), self.axis
+
+    @property
+    def label_seen(self) -> tuple[int, int]:
+        """The axes of rows and columns in labels for all of it."""
+        left_out = self.channel_axis
+        rows, columns = (i - (left_out is not None and i > left_out) for i in self.seen)
         return rows, columns
 
     @property
@@ -179,11 +193,11 @@ def read_stack(image: Image, dims: Dims, axis: int = 0, channels: Channels | Non
         gamma=_gamma(image),
         inverted=not image.rgb and _shows_low_bright(image),
     )
-    whole = data = _full(image)
+    whole = data = full(image)
     if left_out is not None:
         view = replace(view, channel_axis=left_out, channels=channels.positions)
     elif len(channels.layers) > 1:
-        data = SideBySide([_full(layer) for layer in channels.layers])
+        data = SideBySide([full(layer) for layer in channels.layers])
         pairs = tuple(_limits(layer) or (0.0, 1.0) for layer in channels.layers)
         gammas = tuple(_gamma(layer) for layer in channels.layers)
         view = replace(
@@ -194,10 +208,10 @@ def read_stack(image: Image, dims: Dims, axis: int = 0, channels: Channels | Non
             gamma=gammas[0] if len(set(gammas)) == 1 else gammas,
             inverted=False,
         )
-    return Stack(image, whole, data, view, left_out)
+    return Stack(image, whole, data, view, left_out, channels.layers)
 
 
-def _full(image: Image) -> Any:
+def full(image: Image) -> Any:
     """Give the pixels of an image layer; of a pyramid, the full resolution."""
     return image.data[0] if image.multiscale else image.data
 
@@ -208,7 +222,7 @@ def _are_same(one: Any, other: Any) -> bool:
 
 def _limits(image: Image) -> tuple[float, float] | None:
     if image.rgb:  # napari applies neither contrast limits nor gamma to colour
-        return (0.0, 1.0) if np.dtype(_full(image).dtype).kind == "f" else None
+        return (0.0, 1.0) if np.dtype(full(image).dtype).kind == "f" else None
     low, high = image.contrast_limits
     return float(low), float(high)
 
@@ -364,7 +378,7 @@ def pixel_at(stack: Stack, world: Sequence[float]) -> tuple[float, float] | None
 def _position(image: Image, dims: Dims) -> list[int]:
     """Give the pixel that the viewer is at, on every axis."""
     inside = nearest_pixels(np.asarray(image.world_to_data(dims.point)))
-    return [int(i) for i in np.clip(inside, 0, np.array(_full(image).shape[: image.ndim]) - 1)]
+    return [int(i) for i in np.clip(inside, 0, np.array(full(image).shape[: image.ndim]) - 1)]
 
 
 def nearest_pixels(positions: np.ndarray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from threading import RLock
 from typing import TYPE_CHECKING, Any
 
@@ -37,8 +38,21 @@ class Painted(np.ndarray):
 
     @classmethod
     def empty(cls, shape: Sequence[int], dtype: np.dtype, axis: int | None) -> Painted:
-        """Make one without a painted pixel; it takes room where it is painted."""
-        made = np.zeros(shape, dtype).view(cls)
+        """Make one without a painted pixel; it takes room where it is painted.
+
+        Raises
+        ------
+        ValueError
+            If the system gives no room for so many pixels.
+        """
+        try:
+            made = np.zeros(shape, dtype).view(cls)
+        except (MemoryError, ValueError) as error:
+            size = math.prod(shape) * dtype.itemsize / 2**30
+            raise ValueError(
+                f"There is no room to paint on an image of shape {tuple(shape)}: it takes "
+                f"{size:,.0f} GiB of memory. Use points, boxes or outlines, or crop the image."
+            ) from error
         made.axis = axis
         return made
 

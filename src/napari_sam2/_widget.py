@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from qtpy.QtWidgets import QAbstractSpinBox, QComboBox, QVBoxLayout
 
 from napari_sam2._controls.annotator import Annotator
-from napari_sam2._controls.dock import Dock
+from napari_sam2._controls.dock import Dock, unwrapped
 from napari_sam2._controls.forms import VerticalScroll
 from napari_sam2._controls.image_picker import ImagePicker
 from napari_sam2._controls.keys import LettersPassThrough
@@ -59,8 +59,7 @@ class AnnotateWidget(Dock):
         session: Session | None = None,
     ) -> None:
         super().__init__()
-        # napari gives plugins a proxy, through which a layer is a new object every time.
-        viewer = getattr(viewer, "__wrapped__", viewer)
+        viewer = unwrapped(viewer)
         self.panels = Panels(
             image=ImagePicker(viewer),
             model=ModelPicker(model),

@@ -6,6 +6,7 @@ import logging
 from collections import deque
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from threading import Condition, Event, Lock
 from typing import TYPE_CHECKING, Any, cast
 
@@ -72,10 +73,12 @@ class _Worker(GeneratorWorker):
         # Of ours nothing escapes `_told`: it is Qt's half of the worker that is gone, when the
         # program ends before the step does.
         with suppress(RuntimeError):
-            self.work()
-            # One that was stopped lets go of what it holds, threads and files, and not only when
-            # Python comes to clear it away.
-            self._gen.close()
+            try:
+                self.work()
+            finally:
+                # One that was stopped lets go of what it holds, threads and files, and not only
+                # when Python comes to clear it away.
+                self._gen.close()
             self._running = False
             self.finished.emit()
             self._finished.emit(self)
@@ -177,11 +180,52 @@ class Steps:
         finally:
             self._ended.set()
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether all was gone through, or given up."""
+        return self._ended.is_set()
+
     def finish(self) -> None:
         """Go through what another thread has not begun, or wait until it has ended."""
         for _ in self():
             pass
         self._ended.wait(LONGEST_STEP)
+
+
+class WholeSteps(Steps):
+    """Steps that are gone through to the end, also where nobody asks for the next one.
+
+    Whoever stops asking goes through the rest of them, and hears nothing of it, unless they were
+    called off.
+    """
+
+    def __init__(self, steps: Callable[[], Generator[Any, None, None]]) -> None:
+        super().__init__(partial(self._whole, steps))
+        self._is_called_off = False
+
+    def call_off(self) -> None:
+        """Have them end where they are, or not begin."""
+        self._is_called_off = True
+
+    def _whole(self, steps: Callable[[], Generator[Any, None, None]]) -> Generator[Any, None, None]:
+        if self._is_called_off:
+            return
+        rest = steps()
+        try:
+            for step in rest:  # noqa: UP028 - `yield from` would end them, too
+                yield step
+        except GeneratorExit:
+            if not self._is_called_off:
+                self._finish_unheard(rest)
+            raise
+        finally:
+            rest.close()
+
+    def _finish_unheard(self, rest: Generator[Any, None, None]) -> None:
+        try:
+            deque(rest, 0)
+        except Exception:  # nobody is there to be told
+            _LOGGER.warning("What was asked for was not done to its end", exc_info=True)
 
 
 class Queue:
@@ -196,6 +240,11 @@ class Queue:
     def is_running(self) -> bool:
         """Whether answers are still to come."""
         return self._job.is_running
+
+    @property
+    def has_more(self) -> bool:
+        """Whether any wait for the one that is under way, or has just ended."""
+        return bool(self._calls)
 
     def add(self, call: Call) -> None:
         """Step through a generator in a thread after those added before."""

@@ -85,6 +85,55 @@ def test_session_that_takes_the_place_of_another_leaves_its_file_alone(
     assert {one.objects[1].name for one in kept} == {"object 1", "of a script"}
 
 
+@pytest.fixture
+def replaced(dock, hand, qtbot, viewer, tiny_model):
+    """A dock in which another session has taken the place of work on the image."""
+    work_on(dock, hand, qtbot)
+    other = Session(viewer.layers["blobs"].data, tiny_model)
+    other.add_points(other.add_object("of a script"), 0, [[30, 40]])
+    dock.adopt(other)
+    qtbot.waitUntil(lambda: not dock.panels.unsaved.isHidden(), timeout=WAIT)
+    return dock
+
+
+def test_work_that_another_session_takes_the_place_of_is_offered_at_once(replaced):
+    assert "Restore work on <b>blobs</b>" in replaced.panels.unsaved.label.text()
+    assert "What was done on blobs before is kept" in replaced.panels.status.label.text()
+
+
+def test_work_that_another_session_took_the_place_of_comes_back(replaced, qtbot):
+    bar, names = replaced.panels.unsaved, replaced.panels.objects.names
+    bar.restore_button.click()
+    qtbot.waitUntil(lambda: names() == {1: "object 1"}, timeout=WAIT)
+    # And now it is the other session that is offered.
+    qtbot.waitUntil(lambda: not bar.isHidden(), timeout=WAIT)
+    bar.restore_button.click()
+
+    qtbot.waitUntil(lambda: names() == {1: "of a script"}, timeout=WAIT)
+
+
+def test_nothing_is_offered_where_no_work_was_replaced(dock, viewer, tiny_model, qtbot):
+    dock.adopt(Session(viewer.layers["blobs"].data, tiny_model))
+    dock.adopt(Session(viewer.layers["blobs"].data, tiny_model))
+    qtbot.wait(300)
+
+    assert dock.panels.unsaved.isHidden()
+
+
+def test_sessions_that_are_put_aside_are_saved_while_all_stand_still(dock, hand, qtbot, viewer):
+    work_on(dock, hand, qtbot)
+    bench, saver = dock.annotator._bench, dock.annotator.autosaver
+    saver.wait()
+    with bench.standstill():
+        bench.sessions.put_aside(viewer.layers["blobs"])
+        saver.save()
+        qtbot.wait(300)
+        assert find_unsaved() == []
+
+    saver.wait()
+    assert len(find_unsaved()) == 1
+
+
 def test_what_others_work_on_is_not_offered(dock, hand, qtbot):
     work_on(dock, hand, qtbot)
     qtbot.waitUntil(lambda: any(autosave_folder().glob("*.sam2")), timeout=WAIT)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 import threading
 from functools import partial
 from time import monotonic
@@ -235,3 +237,47 @@ def test_undo_that_waits_when_the_dock_is_closed_does_nothing(dock, hand, qtbot)
     qtbot.wait(5 * RETRY_MS)
 
     assert len(points.data) == 1
+
+
+ENDING = """
+import sys
+import numpy as np
+from napari.components import ViewerModel
+from qtpy.QtTest import QTest
+from qtpy.QtWidgets import QApplication
+from napari_sam2._widget import AnnotateWidget
+
+application = QApplication([])
+viewer = ViewerModel()
+viewer.add_image(np.load(sys.argv[1]), name="blobs")
+dock = AnnotateWidget(viewer)
+dock.panels.prompts.live.setChecked(False)
+dock.panels.prompts.tools["point"].click()
+viewer.layers["SAM 2 points"].add([0, 30, 40])
+dock.annotator.session()
+dock.annotator.autosaver.save()
+dock.annotator.autosaver.wait()
+viewer.layers["SAM 2 points"].add([3, 36, 40])
+"""
+
+
+def test_click_before_a_script_ends_with_the_dock_open_is_saved(blobs, tmp_path, tiny_model):
+    np.save(tmp_path / "stack.npy", blobs[0])
+    command = [sys.executable, "-c", ENDING, str(tmp_path / "stack.npy")]
+
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+    assert (done.returncode, done.stderr) == (0, "")
+    (found,) = find_unsaved()
+    session = Session.load(found.path, blobs[0], tiny_model)
+    assert list(session.objects[1].prompts) == [0, 3]
+
+
+def test_last_save_is_made_where_no_thread_can_be_begun(dock, hand, blobs, tiny_model):
+    hand.add_points(dock, [0, 30, 40])
+    settle(dock)
+    dock.annotator.autosaver._thread.shutdown()
+
+    dock.annotator.shut()
+
+    assert list(saved(dock, blobs[0], tiny_model).objects[1].prompts) == [0]

@@ -232,6 +232,57 @@ def test_image_removed_while_it_runs_stops_the_run(everything, viewer, truth, qt
     assert not everything.filter.track_button.isEnabled()
 
 
+def test_image_that_is_opened_while_it_runs_does_not_stop_it(everything, viewer, truth, done):
+    truth.open.clear()
+    everything.panel.each_button.click()
+    assert truth.entered.wait(10)
+
+    viewer.add_image(np.zeros((8, 96, 128), np.uint8), name="beside")
+    truth.open.set()
+    done(everything)
+
+    assert truth.frames == list(range(8))
+
+
+def test_file_that_is_no_weights_is_told(everything, told, tmp_path, qtbot):
+    (tmp_path / "bad.pt").write_bytes(b"nonsense")
+    everything.model.use_file(tmp_path / "bad.pt")
+    qtbot.waitUntil(lambda: bool(told), timeout=WAIT)
+
+    assert "bad.pt cannot be read as weights" in everything.status.label.text()
+
+
+@pytest.fixture
+def endless(everything, viewer, blobs, monkeypatch):
+    """An image whose labels fit in no memory."""
+    monkeypatch.setattr(Sweep, "look", lambda self, f, tile, p: Truth().look(blobs[1][0], 0, tile))
+    planes = np.broadcast_to(blobs[0][0], (10**10, 96, 128))
+    image = viewer.add_image(planes, name="endless", contrast_limits=(0, 255), multiscale=False)
+    everything.image.images.pick(image)
+    return everything
+
+
+def test_labels_that_do_not_fit_in_memory_are_on_the_disk(endless, viewer, blobs, done):
+    frame = viewer.dims.current_step[0]
+    endless.panel.frame_button.click()
+    done(endless)
+
+    layer = viewer.layers[FOUND]
+    assert not isinstance(layer.data, np.ndarray)
+    np.testing.assert_array_equal(layer.data[frame], blobs[1][0])
+
+
+def test_objects_are_copied_where_labels_do_not_fit_in_memory(endless, viewer, blobs, done):
+    frame = viewer.dims.current_step[0]
+    endless.panel.frame_button.click()
+    done(endless)
+    endless.filter.labels_button.click()
+    done(endless)
+
+    copy = viewer.layers["SAM 2 everything (copy)"]
+    np.testing.assert_array_equal(copy.data[frame] > 0, blobs[1][0] > 0)
+
+
 def test_layer_removed_by_the_user_comes_back_with_the_next_run(everything, viewer, done):
     everything.panel.frame_button.click()
     done(everything)

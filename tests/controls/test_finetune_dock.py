@@ -231,3 +231,20 @@ def test_labels_with_an_axis_for_channels_are_learnt_from(models, blobs, qtbot):
     dock.shut()
 
     assert len(stacks) == 1
+
+
+def test_file_that_is_no_weights_is_told(tuner, told, tmp_path, qtbot):
+    (tmp_path / "bad.pt").write_bytes(b"nonsense")
+    tuner.form.model.use_file(tmp_path / "bad.pt")
+    qtbot.waitUntil(lambda: bool(told), timeout=WAIT)
+
+    assert "bad.pt cannot be read as weights" in tuner.status.label.text()
+
+
+def test_image_that_changes_after_the_dock_was_closed_is_not_followed(tuner, viewer):
+    tuner.shut()
+    axes = [tuner.form.image.axes.itemText(i) for i in range(3)]
+
+    viewer.layers["blobs"].data = viewer.layers["blobs"].data[:5]
+
+    assert [tuner.form.image.axes.itemText(i) for i in range(3)] == axes

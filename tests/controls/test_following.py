@@ -167,6 +167,34 @@ def test_models_that_are_not_here_say_why(viewer, qtbot, monkeypatch, tmp_path):
     widget.annotator.shut()
 
 
+@pytest.mark.parametrize("shape", [(8, 96, 128), (20, 20)], ids=["its shape", "another shape"])
+def test_images_beside_it_come_and_go_while_it_is_followed(following, viewer, shape, told):
+    beside = viewer.add_image(np.zeros(shape, np.uint8), name="beside")
+    viewer.layers.remove(beside)
+
+    assert following.annotator.follower.is_running
+    assert told == []
+
+
+def test_range_stays_when_another_image_is_opened(dock, viewer):
+    track = dock.panels.track
+    track.choose(first=2, last=5)
+
+    viewer.add_image(np.zeros((8, 96, 128), np.uint8), name="beside")
+
+    assert (track.first.value(), track.last.value()) == (2, 5)
+
+
+def test_range_is_that_of_another_image_that_is_chosen(dock, viewer):
+    track = dock.panels.track
+    track.choose(first=2, last=5)
+    other = viewer.add_image(np.zeros((8, 20, 20), np.uint8), name="other")
+
+    dock.panels.image.images.pick(other)
+
+    assert (track.first.value(), track.last.value()) == (0, 7)
+
+
 def test_results_outlive_new_contrast_limits(dock, viewer, qtbot, hand):
     hand.add_points(dock, [0, 30, 40])
     dock.annotator.propagate()

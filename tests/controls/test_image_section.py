@@ -95,6 +95,16 @@ def test_layers_of_other_shapes_are_not_offered(dock, viewer, blobs, picker):
     assert picker.channels.kinds.findData("layers") == -1
 
 
+def test_layers_are_offered_as_they_come_and_go(dock, viewer, blobs, picker):
+    picker.images.pick(viewer.add_image(blobs[0][0], name="still"))
+    green = viewer.add_image(blobs[0][1], name="green")
+    offered = [not picker.channels.isHidden()]
+    viewer.layers.remove(green)
+    offered.append(not picker.channels.isHidden())
+
+    assert offered == [True, False]
+
+
 def test_layer_that_is_removed_is_seen_no_more(dock, viewer, blobs, picker):
     green = viewer.add_image(blobs[0], name="green")
     picker.channels.choose(Channels(layers=(viewer.layers["blobs"], green)))

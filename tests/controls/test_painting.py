@@ -274,3 +274,13 @@ def test_layer_of_paint_that_is_removed_takes_its_prompts_along(dock, viewer, qt
     viewer.layers.remove(layer)
 
     qtbot.waitUntil(lambda: hand.previewed(viewer) == set(), timeout=WAIT)
+
+
+def test_image_that_paint_has_no_room_for_says_so(dock, viewer):
+    planes = np.broadcast_to(np.zeros((512, 512), np.uint8), (10**9, 512, 512))
+    image = viewer.add_image(planes, name="endless", contrast_limits=(0, 1), multiscale=False)
+    dock.panels.image.images.pick(image)
+    dock.panels.prompts.tools["brush"].click()
+
+    assert "There is no room to paint on an image" in dock.panels.status.label.text()
+    assert not dock.panels.prompts.tools["brush"].isChecked()

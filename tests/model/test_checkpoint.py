@@ -217,3 +217,16 @@ def test_models_of_the_user_are_known_by_name(tiny_files, tiny_model, monkeypatc
     assert config_names()[-1] == "tiny"
     assert load_model("tiny").config.name == "tiny"
     assert find_fitting_config(tiny_model.state_dict()) is None, "which names architectures"
+
+
+@pytest.mark.parametrize("content", [b"nonsense", b"PK\x03\x04abc", b""])
+def test_what_torch_advises_programmers_is_left_out(tmp_path, content):
+    (tmp_path / "bad.pt").write_bytes(content)
+
+    with pytest.raises(CheckpointError) as raised:
+        read_weights(tmp_path / "bad.pt")
+
+    message = str(raised.value)
+    assert "copy or download it again" in message
+    assert "weights_only" not in message
+    assert len(message) < 250

@@ -10,7 +10,8 @@ import numpy as np
 from napari.layers import Image
 
 from napari_sam2._controls.tasks import Task
-from napari_sam2._layers import Channels, go_to
+from napari_sam2._layers import Channels, full, go_to
+from napari_sam2.predictors.channels import SideBySide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -121,11 +122,8 @@ def _shift(channel_axis: int | None) -> Callable[[int], int]:
 def _images_of(viewer: ViewerModel, session: Session, name: str) -> tuple[Any, Channels]:
     """Find the layers that show a session's data, or add them: of channels one each."""
     source = session.source
-    for layer in viewer.layers:
-        if isinstance(layer, Image):
-            shown = layer.data[0] if layer.multiscale else layer.data
-            if shown is source.data:
-                return layer, Channels(source.channel_axis, source.channels)
+    if (layer := _showing(viewer, source.data)) is not None:
+        return layer, Channels(source.channel_axis, source.channels)
     if source.channel_axis is not None:
         layers = _add_channels(viewer, session, name)
         return layers[0], Channels(layers=layers) if len(layers) > 1 else Channels()
@@ -133,25 +131,42 @@ def _images_of(viewer: ViewerModel, session: Session, name: str) -> tuple[Any, C
     return viewer.add_image(source.data, name=name, multiscale=False, **looks), Channels()
 
 
+def _showing(viewer: ViewerModel, data: Any) -> Any:
+    """Find the layer that shows data; None if there is none."""
+    images = (layer for layer in viewer.layers if isinstance(layer, Image))
+    return next((layer for layer in images if full(layer) is data), None)
+
+
 def _add_channels(viewer: ViewerModel, session: Session, name: str) -> tuple[Any, ...]:
-    """Add a layer for each channel that the model sees, in its colour and contrast."""
+    """Give a layer for each channel that the model sees; add it in its colour and contrast."""
     source = session.source
+    colors = COLORS if len(source.channels) > 1 else ("gray",)
+    names = dict(enumerate(name for name, _ in session.origin.layers))
+    layers = []
+    for place, (channel, color) in enumerate(zip(source.channels, colors, strict=False)):
+        data = _channel(source, channel)
+        layers.append(
+            _showing(viewer, data)
+            or viewer.add_image(
+                data,
+                name=names.get(channel, f"{name} ({channel})"),
+                multiscale=False,
+                blending="additive",
+                rgb=False,
+                **{"colormap": color, **_looks(source, place)},
+            )
+        )
+    return tuple(layers)
+
+
+def _channel(source: FrameSource, channel: int) -> Any:
+    """Give one channel of a source's data, as a layer can show it."""
     data: Any = source.data
+    if isinstance(data, SideBySide):
+        return data.parts[channel]
     if not isinstance(data, np.ndarray):
         data = da.from_array(data)  # type: ignore[no-untyped-call]
-    colors = COLORS if len(source.channels) > 1 else ("gray",)
-    before = (slice(None),) * (source.channel_axis or 0)
-    return tuple(
-        viewer.add_image(
-            data[(*before, channel)],
-            name=f"{name} ({channel})",
-            multiscale=False,
-            blending="additive",
-            rgb=False,
-            **{"colormap": color, **_looks(source, place)},
-        )
-        for place, (channel, color) in enumerate(zip(source.channels, colors, strict=False))
-    )
+    return data[(*(slice(None),) * (source.channel_axis or 0), channel)]
 
 
 def _looks(source: FrameSource, place: int) -> dict[str, Any]:

@@ -134,7 +134,8 @@ class Annotator(QObject):
         """
         self._start_over("another session was opened")
         task = show_session(self._parts, session, name, others)
-        self._bench.sessions.adopt(task, session, others)
+        earlier = self._bench.sessions.adopt(task, session, others)
+        self.files.note_replaced(task.stack.image, earlier)
         self.timeline.forget()
         self.overlaps.show()
         self._panels.model.show_device(self._bench.device)
@@ -171,8 +172,8 @@ class Annotator(QObject):
         self.follower.start(task)
 
     def cancel(self) -> None:
-        """Stop following; what was found stays."""
-        self.follower.cancel()
+        """Stop following, or else looking at this frame; what was found stays."""
+        (self.follower if self.follower.is_running else self.previews).cancel()
 
     def accept(self) -> None:
         """Write the current object's preview on this frame to the labels."""
@@ -288,7 +289,8 @@ class Annotator(QObject):
 
     def _change_image(self) -> None:
         stack = self._panels.image.shown()
-        self._panels.track.set_n_frames(1 if stack is None else stack.n_frames)
+        n_frames, place = (1, None) if stack is None else (stack.n_frames, stack.which)
+        self._panels.track.set_n_frames(n_frames, place)
         self._start_over("the image or its axis was changed")
         self.timeline.follow_image()
 

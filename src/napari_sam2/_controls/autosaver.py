@@ -51,6 +51,7 @@ class Autosaver(QObject):
     parent : QObject
     """
 
+    put_away = Signal(object, object)  #: sessions that are worked on no more, and their file
     _failed = Signal(str)
 
     def __init__(self, bench: Bench, tell: Callable[[str], None], parent: QObject) -> None:
@@ -157,12 +158,16 @@ class Autosaver(QObject):
                     with suppress(RuntimeError):  # Qt's half may be gone
                         self._failed.emit(f"What you do is not saved by itself: {explain(error)}")
 
-        self._last = self._thread.submit(run)
+        try:
+            self._last = self._thread.submit(run)
+        except RuntimeError:  # the program ends, and begins nothing in threads any more
+            run()
 
     def _save(self) -> None:
-        for key, (labels, planes) in list(self._painted.items()):
-            if not self._bench.sessions.note_edits(labels, [tuple(np.array(planes).T)]):
-                self._painted.pop(key, None)  # the labels of an image that is gone
+        with self._bench.standstill():
+            for key, (labels, planes) in list(self._painted.items()):
+                if not self._bench.sessions.note_edits(labels, [tuple(np.array(planes).T)]):
+                    self._painted.pop(key, None)  # the labels of an image that is gone
         seen, took = self._bench.sessions.changes, 0.0
         for image in self._bench.images():
             with self._bench.sessions_of(image) as sessions:
@@ -171,20 +176,26 @@ class Autosaver(QObject):
                     began = monotonic()
                     self._file(image).save(*with_content(sessions))
                     took += monotonic() - began
-        self._save_left()
+        with self._bench.standstill():
+            self._save_left()
         self._seen, self._ended, self._took = seen, monotonic(), took
 
     def _save_left(self) -> None:
-        """Save what is worked on no more, before anything else comes into its file."""
+        """Save what is worked on no more, before anything else comes into its file; in a turn."""
         while self._bench.sessions.left:
             image, sessions = self._bench.sessions.left.popleft()
             if image in self._files or any(map(_has_content, sessions)):
-                self._file(image).save(*with_content(sessions))
+                file = self._file(image)
+                file.save(*with_content(sessions))
                 self._files.pop(image).close()
+                if any(map(_has_content, sessions)):
+                    with suppress(RuntimeError):  # Qt's half may be gone
+                        self.put_away.emit(sessions, file.path)
 
     def _close(self) -> None:
-        for image in list(self._files):
-            self._files.pop(image).close()
+        with self._bench.standstill():
+            for image in list(self._files):
+                self._files.pop(image).close()
 
     def _file(self, image: Image) -> Autosave:
         if image not in self._files:
@@ -193,14 +204,13 @@ class Autosaver(QObject):
 
     def _new_labels(self, stack: Stack) -> Any:
         """Make labels on the disk where they are large; called by the bench, in its turn."""
-        shape, channels = stack.label_shape, stack.channel_axis
-        rows, columns = (i - (channels is not None and i > channels) for i in stack.seen)
+        shape = stack.label_shape
         if not is_large(shape, LABEL_DTYPE):
             return None
         self._save_left()  # of labels of another shape
         if earlier := self._files.pop(stack.image, None):
             earlier.close()
-        return self._file(stack.image).new_labels(shape, LABEL_DTYPE, (rows, columns))
+        return self._file(stack.image).new_labels(shape, LABEL_DTYPE, stack.label_seen)
 
     def _note_painting(self, event: Any) -> None:
         labels = event.source.data

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_sam2._controls.sessions import Sessions, named
 from napari_sam2._controls.synchronising import Made, find_refused, has_ended, try_segmenting
-from napari_sam2._controls.tasks import Begun, Refused, Task, Written
+from napari_sam2._controls.tasks import Awaited, Begun, Refused, Task, Written
 from napari_sam2._worker import Turns
 from napari_sam2.predictors.frames import FrameSource
 from napari_sam2.predictors.transforms import as_seen
@@ -72,10 +72,16 @@ class Bench:
         return list(self._made)
 
     @contextmanager
+    def standstill(self) -> Iterator[None]:
+        """Have all sessions stand still."""
+        with self._turns.take():
+            yield
+
+    @contextmanager
     def sessions_of(self, image: Image) -> Iterator[tuple[Session, ...]]:
         """Have the sessions of an image to oneself: the one at hand, and those elsewhere."""
         with self._turns.take():
-            yield tuple(named(image, made.session) for made in self._made.of(image))
+            yield tuple(named(made) for made in self._made.of(image))
 
     @contextmanager
     def sessions_for(self, task: Task) -> Iterator[tuple[Session, ...]]:
@@ -84,17 +90,19 @@ class Bench:
         with self._turns.take():
             made = self.sessions.agreeing_with(task)
             others = (one for one in self._made.of(image) if one is not made)
-            yield tuple(named(image, one.session) for one in (made, *others))
+            yield tuple(named(one) for one in (made, *others))
 
     def session(self, task: Task) -> Session:
         """Give the session that agrees with a task, once the step under way is done."""
         with self._turn():
-            return named(task.stack.image, self.sessions.agreeing_with(task).session)
+            return named(self.sessions.agreeing_with(task))
 
     def segment(
         self, task: Task, *, again: bool = False
-    ) -> Generator[Candidates | Refused, None, None]:
+    ) -> Generator[Awaited | Candidates | Refused, None, None]:
         """Find the objects whose prompts on the current frame are new, the current one first.
+
+        Where there are several, the first step says how many.
 
         Parameters
         ----------
@@ -105,10 +113,11 @@ class Bench:
         frame = task.frame
         with self._turn():
             made = self.sessions.agreeing_with(task)
-        prompted = [i for i, by_frame in task.prompts.items() if frame in by_frame]
+            prompted = [i for i, by_frame in task.prompts.items() if frame in by_frame]
+            prompted = [i for i in prompted if again or (i, frame) in made.unanswered]
+        if len(prompted) > 1:
+            yield Awaited(len(prompted))
         for object_id in sorted(prompted, key=lambda i: i != task.object_id):
-            if not (again or (object_id, frame) in made.unanswered):
-                continue
             with self._turn():
                 # Either may have been taken away since.
                 session = made.session
@@ -328,7 +337,7 @@ class Bench:
             answer = None if made is None else act(made.session)
         yield answer
 
-    def let_go(self, image: Image) -> Generator[Written, None, None]:
+    def let_go(self, image: Image) -> Generator[None, None, None]:
         """Forget an image that is gone from the viewer, and what was found in it."""
         with self._turn():
             self.sessions.put_aside(image)

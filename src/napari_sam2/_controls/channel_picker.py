@@ -20,7 +20,8 @@ CHANNEL_LABELS = {"c", "ch", "channel", "channels"}  #: what an axis of channels
 class ChannelPicker(QWidget):
     """Chooses an axis of channels or several layers, and up to three of them as colours."""
 
-    changed = Signal()
+    changed = Signal()  #: what is chosen
+    offered = Signal()  #: layers have come or gone
 
     def __init__(self, viewer: ViewerModel, parent: QWidget | None = None) -> None:
         super().__init__(parent)
@@ -89,6 +90,15 @@ class ChannelPicker(QWidget):
 
     def choose(self, channels: Channels) -> None:
         """Choose an axis or layers, and what is red, green and blue."""
+        self._show(channels)
+        self.changed.emit()
+
+    def disconnect_viewer(self) -> None:
+        """Stop following the viewer's layers."""
+        for event in self._events:
+            event.disconnect(self._follow_layers)
+
+    def _show(self, channels: Channels) -> None:
         kind = "layers" if channels.layers else channels.axis
         self.kinds.setCurrentIndex(max(self.kinds.findData(kind), 0))
         self._list_colors()
@@ -98,12 +108,6 @@ class ChannelPicker(QWidget):
             found = [i for i in range(box.count()) if box.itemData(i) is wanted]
             found = found or [i for i in range(box.count()) if box.itemData(i) == wanted]
             box.setCurrentIndex(found[0] if found else 0)
-        self.changed.emit()
-
-    def disconnect_viewer(self) -> None:
-        """Stop following the viewer's layers."""
-        for event in self._events:
-            event.disconnect(self._follow_layers)
 
     def _choose_kind(self, index: int = 0) -> None:
         self._list_colors()
@@ -143,10 +147,11 @@ class ChannelPicker(QWidget):
         self.kinds.blockSignals(True)
         self.offer(self._image)
         self.kinds.blockSignals(False)
-        if all(layer in self._viewer.layers for layer in before.layers):
-            self.choose(before)
-        else:
-            self.choose(Channels())
+        is_there = all(layer in self._viewer.layers for layer in before.layers)
+        self._show(before if is_there else Channels())
+        self.offered.emit()
+        if self.channels() != before:  # or work on the image would stop for a layer beside it
+            self.changed.emit()
 
 
 def _shape(image: Any) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from qtpy.QtCore import QEvent
@@ -26,8 +28,12 @@ class Dock(QWidget):
         """Say what is called, once, when the dock is closed."""
         self._waiting.append(shut)
         # Called while the widget is being deleted, which a bound method would not be.
-        waiting = self._waiting
-        self.destroyed.connect(lambda: _call(waiting))
+        call = partial(_call, self._waiting)
+        self._waiting.append(partial(atexit.unregister, call))
+        self.destroyed.connect(lambda: call())
+        # A script may end with the viewer open. Qt deletes its widgets later, when Python has
+        # stopped the threads that are needed to save.
+        atexit.register(call)
 
     def shut(self) -> None:
         """Stop all work, and let go of the viewer; once."""
@@ -43,6 +49,11 @@ class Dock(QWidget):
         """Notice the end of a window of its own; called by Qt."""
         self.shut()
         super().closeEvent(event)
+
+
+def unwrapped(viewer: Any) -> Any:
+    """Give the viewer itself: napari gives plugins a proxy, with new objects for its layers."""
+    return getattr(viewer, "__wrapped__", viewer)
 
 
 def _call(waiting: list[Callable[[], None]]) -> None:

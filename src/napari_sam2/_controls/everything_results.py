@@ -5,10 +5,9 @@ from __future__ import annotations
 from functools import partial
 from typing import TYPE_CHECKING
 
-import numpy as np
 from qtpy.QtCore import QObject, Signal
 
-from napari_sam2._controls.everything_bench import LABEL_DTYPE, settle
+from napari_sam2._controls.everything_bench import LABEL_DTYPE, Canvas, settle
 from napari_sam2._controls.results import OPACITY
 from napari_sam2._layers import align, new_labels
 from napari_sam2._worker import Call, Job
@@ -47,7 +46,7 @@ class EverythingResults(QObject):
         self.stack: Stack | None = None
         self.found: dict[int, Everything] = {}
         self.counts: dict[int, Settled] = {}  #: by frame
-        self._array: np.ndarray | None = None
+        self._canvas: Canvas | None = None
         self._layer: Labels | None = None
         # What one settles the other may not write meanwhile: sliders act when a step is settled.
         self._job = Job()
@@ -64,7 +63,7 @@ class EverythingResults(QObject):
             self._job.cancel()
             self._waiting.clear()
             self.found, self.counts = {}, {}
-            self._array = np.zeros(stack.laid_shape, LABEL_DTYPE)
+            self._canvas = Canvas(stack, LABEL_DTYPE)
             self._layer = None
         self.stack = stack
 
@@ -89,7 +88,7 @@ class EverythingResults(QObject):
         if self.stack is None or self.stack.image is not image:
             return False
         self._job.cancel()
-        self.stack, self._array, self._layer = None, None, None
+        self.stack, self._canvas, self._layer = None, None, None
         self.found, self.counts = {}, {}
         self._waiting.clear()
         self.settled.emit()
@@ -105,27 +104,27 @@ class EverythingResults(QObject):
         self._job.cancel()
 
     def _settle(self, selection: Selection) -> None:
-        stack, array = self.stack, self._array
-        if stack is None or array is None or not self._waiting:
+        stack, canvas = self.stack, self._canvas
+        if stack is None or canvas is None or not self._waiting:
             return
         shown = stack.current_frame(self._viewer.dims)
         frames = sorted(self._waiting, key=lambda frame: (frame != shown, frame))
         found = [self.found[frame] for frame in frames]
         self._job.start(
             Call(
-                partial(settle, found, selection, stack, array),
-                on_step=partial(self._show, stack),
+                partial(settle, found, selection, stack, canvas),
+                on_step=partial(self._show, stack, canvas),
                 on_error=self._fail,
             )
         )
 
-    def _show(self, stack: Stack, step: Settled) -> None:
+    def _show(self, stack: Stack, canvas: Canvas, step: Settled) -> None:
         self._waiting.discard(step.frame)
         self.counts[step.frame] = step
         if stack.image not in self._viewer.layers:
             return
         if not self._is_shown():
-            self._layer = new_labels(stack, self._array, EVERYTHING_NAME)
+            self._layer = new_labels(stack, canvas.array, EVERYTHING_NAME)
             self._layer.opacity = OPACITY
             active = self._viewer.layers.selection.active
             self._viewer.layers.insert(self._viewer.layers.index(stack.image) + 1, self._layer)

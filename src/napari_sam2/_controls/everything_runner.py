@@ -144,11 +144,11 @@ class EverythingRunner(QObject):
             options=self._panel.options(),
             frames=(shown, *others) if each else (shown,),
         )
+        self.results.begin(stack)
         self._status.begin(0)
         self._status.say("Preparing …")
         self._panel.set_running(True)
         self._escape.take()
-        self.results.begin(stack)
         self._run.start(
             Call(
                 partial(self._bench.look, self._errand),

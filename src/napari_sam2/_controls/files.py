@@ -14,10 +14,11 @@ from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2._controls.autosaver import with_content
 from napari_sam2._controls.session_opening import Opened, open_steps
-from napari_sam2._layers import flat_alignment, placed
+from napari_sam2._controls.session_paths import SessionPaths
+from napari_sam2._controls.unsaved_work import UnsavedWork
+from napari_sam2._layers import flat_alignment, full, placed
 from napari_sam2._reader import SESSION
-from napari_sam2._worker import Call, Job, Queue
-from napari_sam2.autosave import discard, find_unsaved
+from napari_sam2._worker import Call, Queue, WholeSteps
 from napari_sam2.result_files import name_axes, write_animation, write_labels, write_quality
 from napari_sam2.session_files.session_file import SUFFIX
 
@@ -71,17 +72,18 @@ class Files(QObject):
         super().__init__(panels.save)
         self._viewer, self._panels, self._bench = viewer, panels, bench
         self._autosaver, self._read, self._adopt = autosaver, read, adopt
-        self._job, self._looks = Job(), Queue()
-        self._path: Path | None = None  #: of what was saved or opened last
+        self._jobs, self._unsaved = Queue(), UnsavedWork(panels, autosaver)
+        self._saves: list[WholeSteps] = []  #: that were asked for and have not ended
+        self._paths = SessionPaths()
         self._waiting: Labels | None = None  #: of a session, whose image is not there yet
         self._connect()
-        self._look_for_unsaved()
         for layer in list(viewer.layers):
             self._notice(layer, is_new=False)
 
     def save(self) -> None:
         """Ask where to, and save the session of the chosen image."""
-        name = self._path or self._suggest(SUFFIX)
+        image = self._panels.image.image()
+        name = self._paths.file_of(image) or self._paths.suggest(image, SUFFIX)
         chosen, _ = QFileDialog.getSaveFileName(
             self._panels.save, "Save session", str(name), SESSIONS
         )
@@ -104,11 +106,17 @@ class Files(QObject):
                     yield total
                 self._autosaver.note_saved(task.stack.image, sessions)
 
-        self._begin(steps, partial(self._say_saved, path, "Saved"))
+        def done() -> None:
+            self._paths.remember(task.stack.image, path)
+            self._panels.status.say(f"Saved: {path}")
+
+        self._saves = [one for one in self._saves if not one.has_ended]
+        self._saves.append(WholeSteps(steps))
+        self._begin(self._saves[-1], done)
 
     def open(self) -> None:
         """Ask which session to open, and go on with it."""
-        start = str(self._path.parent) if self._path else ""
+        start = str(self._paths.folder or "")
         chosen, _ = QFileDialog.getOpenFileName(self._panels.save, "Open session", start, SESSIONS)
         if chosen:
             self.open_file(Path(chosen))
@@ -133,17 +141,13 @@ class Files(QObject):
         is_clean : bool
             Whether these are as they were saved.
         """
-        layers = [one for one in self._viewer.layers if isinstance(one, Image)]
-        shown = {one: one.data[0] if one.multiscale else one.data for one in layers}
+        shown = {one.name: full(one) for one in self._viewer.layers if isinstance(one, Image)}
         chosen = self._panels.model.model()
         steps = partial(open_steps, path, shown, chosen)
         if labels is not None:
             steps = partial(steps, labels=labels.data)
-        self._panels.unsaved.set_busy(True)
-        self._begin(
-            steps,
-            on_step=partial(self._show_opened, path, unsaved, is_clean=is_clean),
-        )
+        show = partial(self._show_opened, path, unsaved, labels, is_clean=is_clean)
+        self._begin(steps, on_step=show)
 
     def export(self, what: str) -> None:
         """Export results of the chosen image: see `EXPORTS`."""
@@ -151,8 +155,9 @@ class Files(QObject):
             self.show_tracks()
             return
         ending, kinds = KINDS[what]
+        suggested = self._paths.suggest(self._panels.image.image(), ending)
         chosen, kind = QFileDialog.getSaveFileName(
-            self._panels.save, "Export", str(self._suggest(ending)), kinds
+            self._panels.save, "Export", str(suggested), kinds
         )
         if chosen:
             path = Path(chosen)
@@ -178,7 +183,7 @@ class Files(QObject):
             else:
                 yield from write_animation(path, session)
 
-        self._begin(steps, partial(self._say_saved, path, "Exported", remember=False))
+        self._begin(steps, lambda: self._panels.status.say(f"Exported: {path}"))
 
     def show_tracks(self) -> None:
         """Add a layer of tracks, on the image."""
@@ -192,16 +197,24 @@ class Files(QObject):
 
         self._begin(steps, on_step=partial(self._show_tracks, task))
 
+    def note_replaced(self, image: Image, earlier: tuple[Session, ...]) -> None:
+        """Keep what was worked on in an image before another session was opened, and offer it."""
+        self._paths.forget(image)
+        self._unsaved.note_replaced(earlier)
+
     def cancel(self) -> None:
         """Stop saving, opening or exporting."""
-        self._job.cancel()
+        for save in self._saves:
+            save.call_off()
+        self._jobs.cancel()
         self._end()
         self._panels.status.say("Cancelled: nothing was written.")
 
     def shut(self) -> None:
-        """Stop, and let go of the viewer."""
-        self._job.cancel()
-        self._looks.cancel()
+        """Stop, and let go of the viewer; what is being saved is saved to its end."""
+        self._jobs.cancel()
+        self._unsaved.shut()
+        self._autosaver.do_first(self._saves)
         self._viewer.layers.events.inserted.disconnect(self._notice_inserted)
         self._autosaver.shut()
 
@@ -212,7 +225,6 @@ class Files(QObject):
         save.cancel_button.clicked.connect(lambda: self.cancel())
         save.export_asked.connect(self.export)
         unsaved.restored.connect(lambda one: self.open_file(one.path, unsaved=one))
-        unsaved.discarded.connect(self._discard)
         self._viewer.layers.events.inserted.connect(self._notice_inserted)
 
     def _begin(
@@ -221,31 +233,43 @@ class Files(QObject):
         on_done: Callable[[], None] | None = None,
         on_step: Callable[[Any], None] | None = None,
     ) -> None:
+        """Have something done after what is under way: nobody loses what they asked for."""
+
         def done() -> None:
             self._end()
             if on_done:
                 on_done()
 
-        self._panels.save.begin()
+        if self._jobs.is_running:
+            self._panels.status.say("It begins when what is being saved or opened is done.")
+        else:
+            self._panels.save.begin()
+            self._panels.unsaved.set_busy(True)
         step = on_step or self._panels.save.advance
-        self._job.start(Call(steps, on_step=step, on_error=self._fail, on_done=done))
+        self._jobs.add(Call(steps, on_step=step, on_error=self._fail, on_done=done))
 
     def _end(self) -> None:
-        self._panels.save.end()
-        self._panels.unsaved.set_busy(False)
+        if self._jobs.has_more:
+            self._panels.save.begin()
+        else:
+            self._panels.save.end()
+            self._panels.unsaved.set_busy(False)
 
     def _fail(self, error: Exception) -> None:
         self._end()
         self._panels.status.fail(error)
 
-    def _say_saved(self, path: Path, how: str, *, remember: bool = True) -> None:
-        if remember:
-            self._path = path
-        self._panels.status.say(f"{how}: {path}")
-
     def _show_opened(
-        self, path: Path, unsaved: Unsaved | None, opened: Opened, *, is_clean: bool
+        self,
+        path: Path,
+        unsaved: Unsaved | None,
+        labels: Labels | None,
+        opened: Opened,
+        *,
+        is_clean: bool,
     ) -> None:
+        if labels is not self._waiting and labels is not None:  # it was opened meanwhile
+            return
         if self._waiting is not None:  # what it shows is no longer what is in the file
             self._waiting.metadata.pop(SESSION, None)
             self._waiting = None
@@ -256,7 +280,7 @@ class Files(QObject):
             return
         image = self._panels.image.image()
         if unsaved is None:
-            self._path = path
+            self._paths.remember(image, path)
             if is_clean:
                 self._autosaver.begin_clean(image)
         else:
@@ -284,20 +308,6 @@ class Files(QObject):
             data, graph=tracks.graph, features=tracks.properties, name="SAM 2 tracks", **given
         )
 
-    def _look_for_unsaved(self) -> None:
-        def steps() -> Generator[list[Unsaved], None, None]:
-            yield find_unsaved()
-
-        offer, fail = self._panels.unsaved.offer, self._panels.status.fail
-        self._looks.add(Call(steps, on_step=offer, on_error=fail))
-
-    def _discard(self, one: Unsaved) -> None:
-        def steps() -> Generator[None, None, None]:
-            discard(one.path)
-            yield
-
-        self._looks.add(Call(steps, on_step=lambda step: None, on_error=self._panels.status.fail))
-
     def _notice_inserted(self, event: Any) -> None:
         self._notice(event.value)
 
@@ -311,13 +321,6 @@ class Files(QObject):
         if labels is not None and any(isinstance(one, Image) for one in self._viewer.layers):
             path = Path(labels.metadata[SESSION])
             self.open_file(path, labels=labels, is_clean=is_new and labels is layer)
-
-    def _suggest(self, ending: str) -> Path:
-        image = self._panels.image.image()
-        name = "session" if image is None else image.name
-        source = None if image is None else image.source.path
-        folder = Path(source).parent if source else Path.cwd()
-        return (self._path.parent if self._path else folder) / f"{name}{ending}"
 
 
 def _suffix(kind: str) -> str:

@@ -13,7 +13,7 @@ from qtpy.QtWidgets import (
     QWidget,
 )
 
-from napari_sam2._controls.dock import Dock
+from napari_sam2._controls.dock import Dock, unwrapped
 from napari_sam2._controls.finetune_form import FineTuneForm
 from napari_sam2._controls.finetune_plot import LearningPlot
 from napari_sam2._controls.finetune_results import FineTuneResults
@@ -49,8 +49,7 @@ class FineTuneDock(Dock):
 
     def __init__(self, viewer: napari.viewer.Viewer) -> None:
         super().__init__()
-        # napari gives plugins a proxy, through which a layer is a new object every time.
-        self.form = FineTuneForm(getattr(viewer, "__wrapped__", viewer))
+        self.form = FineTuneForm(unwrapped(viewer))
         self.start_button = QPushButton("Fine-tune")
         self.start_button.setToolTip("Learn from the labels; you can go on working meanwhile")
         self.cancel_button = QPushButton("Stop, keep the best")
@@ -66,6 +65,7 @@ class FineTuneDock(Dock):
         self._lay_out()
         self.start_button.clicked.connect(self.start)
         self.cancel_button.clicked.connect(self.stop)
+        self.form.model.failed.connect(self.status.fail)
         self._set_running(False)
         self.shut_with(self._let_go)
 

@@ -176,8 +176,7 @@ class FineTuneForm(QWidget):
     def disconnect_viewer(self) -> None:
         """Stop following the viewer's layers."""
         self.labels.disconnect_viewer()
-        self.image.images.disconnect_viewer()
-        self.image.channels.disconnect_viewer()
+        self.image.disconnect_viewer()
         self.model.shut()
 
     def _lay_out(self) -> None:

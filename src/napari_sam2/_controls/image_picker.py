@@ -46,6 +46,7 @@ class ImagePicker(QWidget):
         self.images.picked.connect(self._list_axes)
         self.axes.activated.connect(self._show_axis)
         self.channels.changed.connect(self._change_channels)
+        self.channels.offered.connect(self._show_choices)
         self._list_axes()
 
     def image(self) -> Any:
@@ -124,22 +125,27 @@ class ImagePicker(QWidget):
 
     def _change_channels(self) -> None:
         """Play another axis than that of the channels."""
-        image, left_out = self.image(), self.channels.channels().axis
-        n_axes = self.axes.count() - (left_out is not None)
+        left_out = self.channels.channels().axis
         if left_out is not None and left_out == self.axes.currentIndex():
             self.axes.setCurrentIndex(1 if left_out == 0 else 0)
         items = cast("QStandardItemModel", self.axes.model())
         for axis in range(self.axes.count()):
             cast("QStandardItem", items.item(axis)).setEnabled(axis != left_out)
+        self._show_choices()
+        if self.image() is not None and left_out is not None:
+            self._hide_axis(left_out)
+        self.changed.emit()
+
+    def _show_choices(self) -> None:
+        """Show what there is a choice of."""
+        left_out = self.channels.channels().axis
+        n_axes = self.axes.count() - (left_out is not None)
         for widgets, seen in (
             ((self.axes, self._axes_label), n_axes > 2),
             ((self.channels, self._channels_label), self.channels.has_choice),
         ):
             for widget in widgets:
                 widget.setVisible(seen)
-        if image is not None and left_out is not None:
-            self._hide_axis(left_out)
-        self.changed.emit()
 
     def _hide_axis(self, axis: int) -> None:
         """Give an axis a slider, if it is displayed."""

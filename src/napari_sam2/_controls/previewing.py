@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from qtpy.QtCore import QObject, QTimer
 
-from napari_sam2._controls.tasks import Refused
+from napari_sam2._controls.long_preview import LongPreview
+from napari_sam2._controls.tasks import Awaited, Refused
 from napari_sam2._worker import Call, Job, Queue, ignore
 
 if TYPE_CHECKING:
@@ -47,6 +48,7 @@ class Previewer(QObject):
         super().__init__(parent)
         self._parts, self._bench, self._edits, self._read = parts, bench, edits, read
         self._job = Job()
+        self._long = LongPreview(parts.viewer, parts.panels, self.cancel, self)
         self._refused = -1  #: the serial number of the last task that had something wrong
         self._rest = QTimer(self)
         self._rest.setSingleShot(True)
@@ -75,17 +77,27 @@ class Previewer(QObject):
     def stop(self) -> None:
         """Neither begin nor show anything any more."""
         self._rest.stop()
-        self._job.cancel()
+        self._drop()
+
+    def cancel(self) -> None:
+        """Stop at the user's wish; what was found stays, the rest is asked for with S."""
+        if self._job.is_running:
+            self._job.cancel()
+            self._long.end("Cancelled")
 
     def start_over(self) -> None:
         """Drop the answers under way, and begin once the hand has rested."""
-        self._job.cancel()
+        self._drop()
         self._rest.start()
 
     def take_in(self, task: Task) -> None:
         """Have the session know of all prompts, so that they are saved."""
         fail = self._parts.panels.status.fail
         self._edits.add(Call(partial(self._bench.synchronise, task), on_step=ignore, on_error=fail))
+
+    def _drop(self) -> None:
+        self._job.cancel()
+        self._long.end()
 
     def _answer_edits(self) -> None:
         if self._parts.layers.is_drawing or self._edits.is_running:
@@ -104,13 +116,14 @@ class Previewer(QObject):
         status = self._parts.panels.status
         self._parts.results.keep(task.prompts)
         if not any(task.frame in by_frame for by_frame in task.prompts.values()):
-            self._job.cancel()
+            self._drop()
             if again:
                 status.complain("Nothing to segment: add a point, a box or an outline here.")
             self.take_in(task)
             return
         if not self._bench.is_loaded(task.model):
             status.say(LOADING)
+        self._long.end()
         self._job.start(
             Call(
                 partial(self._bench.segment, task, again=again),
@@ -120,8 +133,12 @@ class Previewer(QObject):
             )
         )
 
-    def _show(self, task: Task, step: Candidates | Refused) -> None:
+    def _show(self, task: Task, step: Awaited | Candidates | Refused) -> None:
         panels = self._parts.panels
+        if isinstance(step, Awaited):
+            self._long.begin(step.total)
+            return
+        self._long.advance()
         if isinstance(step, Refused):
             self._refused = task.serial
             self._parts.results.forget(step.object_id)
@@ -147,9 +164,11 @@ class Previewer(QObject):
         )
 
     def _end(self) -> None:
+        self._long.end()
         status = self._parts.panels.status
         if status.label.text() == LOADING:  # no answer was about the current object
             status.say("")
 
     def _fail(self, error: Exception) -> None:
+        self._long.end()
         self._parts.panels.status.report(error)

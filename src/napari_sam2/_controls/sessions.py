@@ -50,7 +50,9 @@ class Sessions:
         self._adopted: WeakKeyDictionary[Image, int] = WeakKeyDictionary()  #: likewise
         self._unlisted = 0  #: the object that is being removed
 
-    def adopt(self, task: Task, session: Session, others: Sequence[Session] = ()) -> None:
+    def adopt(
+        self, task: Task, session: Session, others: Sequence[Session] = ()
+    ) -> tuple[Session, ...]:
         """Go on with a session that was made elsewhere.
 
         Parameters
@@ -60,6 +62,11 @@ class Sessions:
         session : Session
         others : sequence of Session
             At other places in the same data, with the same labels.
+
+        Returns
+        -------
+        tuple of Session
+            Those that were worked on before, and are put aside.
         """
         image = task.stack.image
         made = [adopted(task, one) for one in (session, *others)]
@@ -68,10 +75,12 @@ class Sessions:
         # What was read before is late: it must not take objects out of these sessions.
         self._latest[image] = self._adopted[image] = task.serial
         self.maker.keep(session.model, session)
-        earlier = [one.session for one in self.made.replace(image, made)]
+        earlier = tuple(one.session for one in self.made.replace(image, made))
         self.changes += 1
-        if earlier and not any(one is session for one in earlier):
-            self.left.append((image, tuple(earlier)))
+        if not earlier or any(one is session for one in earlier):
+            return ()
+        self.left.append((image, earlier))
+        return earlier
 
     def note_edits(self, shown: Any, indices: Iterable[tuple[Any, ...]]) -> list[tuple[int, ...]]:
         """Note that the user has painted on labels.
@@ -184,11 +193,20 @@ class Sessions:
         self._unlisted = 0
 
 
-def named(image: Image, session: Session) -> Session:
-    """Tell a session where its data came from."""
-    path = image.source.path
-    session.origin = Origin(image.name, session.origin.path if path is None else str(path))
+def named(made: Made) -> Session:
+    """Give a session, and tell it where its data came from."""
+    session, stack = made.session, made.task.stack
+    origin, path = session.origin, _path_of(stack.image)
+    # Of each layer, too: the image alone is not what the session sees.
+    known = dict(origin.layers)
+    layers = tuple((one.name, _path_of(one) or known.get(one.name)) for one in stack.layers)
+    session.origin = Origin(stack.image.name, path or origin.path, layers)
     return session
+
+
+def _path_of(image: Image) -> str | None:
+    path = image.source.path
+    return None if path is None else str(path)
 
 
 def ignore_step(stack: Stack, step: Step, unlisted: int) -> None:

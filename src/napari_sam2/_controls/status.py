@@ -24,7 +24,7 @@ class Status(QWidget):
 
     def __init__(self, unit: str = "frames", parent: QWidget | None = None) -> None:
         super().__init__(parent)
-        self._unit = unit
+        self._unit = self._counted = unit
         self.label = QLabel()
         self.label.setWordWrap(True)
         self.label.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
@@ -73,12 +73,22 @@ class Status(QWidget):
         self.remark.setText(text)
         self.remark.setVisible(bool(text))
 
-    def begin(self, total: int) -> None:
-        """Show an empty bar of so many frames; a busy one for none."""
-        self._began = monotonic()
+    def begin(self, total: int, unit: str = "", since: float | None = None) -> None:
+        """Show an empty bar of so many frames; a busy one for none.
+
+        Parameters
+        ----------
+        total : int
+        unit : str
+            What is counted this time, if it is something else.
+        since : float, optional
+            When it began, as `monotonic` tells it; now unless given.
+        """
+        self._began = monotonic() if since is None else since
+        self._counted = unit or self._unit
         self.bar.setRange(0, total)
         self.bar.setValue(0)
-        self.bar.setFormat("" if total == 0 else f"0 / {total} {self._unit}")
+        self.bar.setFormat("" if total == 0 else f"0 / {total} {self._counted}")
         self.bar.show()
 
     def advance(self) -> None:
@@ -86,14 +96,14 @@ class Status(QWidget):
         done, total = self.bar.value() + 1, self.bar.maximum()
         left = (monotonic() - self._began) / done * (total - done)
         self.bar.setValue(done)
-        self.bar.setFormat(f"{done} / {total} {self._unit}, {_duration(left)} left")
+        self.bar.setFormat(f"{done} / {total} {self._counted}, {_duration(left)} left")
 
     def end(self, how: str) -> None:
-        """Take the bar away, and say how it ended and how far it came."""
-        if not self.bar.isHidden():
+        """Take the bar away; say how it ended, if there is anything to say, and how far it came."""
+        if how and not self.bar.isHidden():
             took = _duration(monotonic() - self._began)
             done, total = self.bar.value(), self.bar.maximum()
-            self.say(f"{how}: {done} of {total} {self._unit} in {took}." if total else f"{how}.")
+            self.say(f"{how}: {done} of {total} {self._counted} in {took}." if total else f"{how}.")
         self.bar.hide()
 
     def _show(self, text: str, *, wrong: bool) -> None:

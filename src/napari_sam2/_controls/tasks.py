@@ -67,6 +67,13 @@ class Refused:
     why: str
 
 
+@dataclass(frozen=True)
+class Awaited:
+    """The first step of looking for several objects."""
+
+    total: int  #: how many will be looked for
+
+
 @dataclass(frozen=True, eq=False)
 class Begun:
     """The first step of following objects."""

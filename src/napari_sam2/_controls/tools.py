@@ -84,11 +84,11 @@ class Tools:
         """Begin with the objects of a layer of labels."""
         try:
             stack = self._panels.image.stack()
+            here = [stack.current_frame(self._viewer.dims)]
+            steps = self._painting.copy(stack, source, range(stack.n_frames) if is_all else here)
         except ValueError as error:
             self._panels.status.complain(str(error))
             return
-        here = [stack.current_frame(self._viewer.dims)]
-        steps = self._painting.copy(stack, source, range(stack.n_frames) if is_all else here)
         call = Call(lambda: steps, ignore, on_error=self._fail, on_done=self._painting.show)
         self._edits.add(call)
 

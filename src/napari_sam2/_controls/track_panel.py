@@ -57,9 +57,11 @@ class TrackPanel(QWidget):
         self.propagate_button = QPushButton("Propagate (Shift-S)")
         self.propagate_button.setToolTip("Follow the prompted objects through the frames above")
         self.cancel_button = QPushButton("Cancel (Esc)")
-        self.cancel_button.setToolTip("Stop after this frame; what was found stays")
+        self.cancel_button.setToolTip("Stop at once; what was found stays")
         self.accept_button = QPushButton("Accept (C)")
         self.accept_button.setToolTip("Write the current object's preview into the labels")
+        self.is_running = False  #: whether objects are being followed
+        self._place: object = None  #: whose frames are offered
         self._lay_out()
         self.set_running(False)
 
@@ -114,8 +116,11 @@ class TrackPanel(QWidget):
         if divisions is not None:
             self.divisions.setChecked(divisions)
 
-    def set_n_frames(self, n_frames: int) -> None:
-        """Offer so many frames, all of them to begin with."""
+    def set_n_frames(self, n_frames: int, place: object) -> None:
+        """Offer so many frames; all of them to begin with, at another place than before."""
+        if (n_frames, place) == (self.first.maximum() + 1, self._place):
+            return
+        self._place = place
         for box, value in ((self.first, 0), (self.last, n_frames - 1)):
             box.setRange(0, n_frames - 1)
             box.setValue(value)
@@ -124,8 +129,13 @@ class TrackPanel(QWidget):
 
     def set_running(self, running: bool) -> None:
         """Make the buttons agree with what is going on."""
+        self.is_running = running
         self.propagate_button.setEnabled(not running)
         self.cancel_button.setEnabled(running)
+
+    def offer_cancel(self, offered: bool) -> None:
+        """Offer to cancel something else than a run, whose own offer stands."""
+        self.cancel_button.setEnabled(offered or self.is_running)
 
     def _lay_out(self) -> None:
         frames = QHBoxLayout()

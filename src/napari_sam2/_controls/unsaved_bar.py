@@ -52,6 +52,11 @@ class UnsavedBar(QFrame):
         self._offers = list(offers)
         self._show()
 
+    def add(self, one: Unsaved) -> None:
+        """Ask about one more, before all others."""
+        self._offers = [one, *(other for other in self._offers if other.path != one.path)]
+        self._show()
+
     def take_out(self, one: Unsaved) -> None:
         """Ask no more about one that was restored."""
         self._offers = [other for other in self._offers if other.path != one.path]

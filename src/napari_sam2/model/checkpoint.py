@@ -39,13 +39,22 @@ def read_weights(path: Path) -> dict[str, Tensor]:
         weights = torch.load(path, map_location="cpu", weights_only=True)
     except (SafetensorError, pickle.UnpicklingError, EOFError, RuntimeError, OSError) as error:
         raise CheckpointError(
-            f"{path.name} cannot be read as weights; is it complete? Expected a .safetensors "
-            f"file or a PyTorch checkpoint of tensors ({error})."
+            f"{path.name} cannot be read as weights{_why(error)}. Expected a .safetensors file, or "
+            "a PyTorch checkpoint of nothing but tensors. If it is one, it may be incomplete: copy "
+            "or download it again."
         ) from error
     weights = weights.get("model", weights) if isinstance(weights, dict) else weights
     if not isinstance(weights, dict) or not all(isinstance(w, Tensor) for w in weights.values()):
         raise CheckpointError(f"{path.name} holds something else than a dictionary of tensors.")
     return weights
+
+
+def _why(error: Exception) -> str:
+    """Say in a few words what is wrong with a file, where that helps who chose it."""
+    if isinstance(error, pickle.UnpicklingError):  # torch tells programmers how to trust it
+        return ""
+    text = str(error).partition("\n")[0].partition(". ")[0].rstrip(".")
+    return f": {text}" if text else ""
 
 
 def load_weights(model: nn.Module, path: Path) -> None:

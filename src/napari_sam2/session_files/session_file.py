@@ -62,6 +62,8 @@ class Origin:
 
     name: str = "image"  #: shown to the user
     path: str | None = None  #: of its file
+    #: Names and paths of layers that are its channels, where those are not on an axis of theirs.
+    layers: tuple[tuple[str, str | None], ...] = ()
 
 
 class SavedSession:
@@ -84,7 +86,9 @@ class SavedSession:
     @property
     def origin(self) -> Origin:
         """Where the data came from."""
-        return Origin(**self.about["origin"])
+        record = self.about["origin"]
+        layers = tuple((name, path) for name, path in record.get("layers", ()))
+        return Origin(record["name"], record["path"], layers)
 
     @property
     def shape(self) -> tuple[int, ...]:
