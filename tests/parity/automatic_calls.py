@@ -30,7 +30,7 @@ OPTIONS = {
         "crop_nms_thresh": 0.3,
     },
     "own grids": {"points_per_side": None, "point_grids": GRIDS, "crop_n_layers": 1},
-    "refined": {"use_m2m": True, "points_per_batch": 20},
+    "refined": {"use_m2m": True, "points_per_batch": 20, "stability_score_thresh": 0.2},
     "single masks": {
         "multimask_output": False,
         "pred_iou_thresh": 0.1,

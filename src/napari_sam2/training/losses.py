@@ -29,7 +29,7 @@ class LossWeights:
     iou: float = 0.5
     object_score: float = 0.5
     candidates: float = 0.5  #: share of the mask terms that the best candidate bears
-    absent: float = 0.5  #: of masks of objects that are not there
+    absent: float = 1.0  #: of masks of objects that are not there
 
 
 def focal_loss(logits: Tensor, target: Tensor, known: Tensor | None = None) -> Tensor:

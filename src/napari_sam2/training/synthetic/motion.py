@@ -182,7 +182,7 @@ def _advance(dice: Dice, now: _Population, motion: Motion, crowd: Crowd) -> None
     )
     now.clock = now.clock - 1
     vanishing = (dice.uniforms(0, 1, count) < motion.vanish) & (now.hidden <= 0)
-    stay = dice.pick((1.0, 2.0, 99.0))
+    stay = dice.pick((1.0, 2.0, 99.0), (3, 2, 1))  # most come back
     now.hidden = torch.where(vanishing, stay, now.hidden - 1)
 
 
