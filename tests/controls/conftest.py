@@ -112,6 +112,20 @@ def dock(viewer, open_dock):
 
 
 @pytest.fixture
+def worked(dock, hand):
+    """A dock in which an object was followed."""
+    hand.add_points(dock, [0, 30, 40])
+    dock.annotator.propagate()
+    hand.wait_until_idle(dock)
+    return dock
+
+
+@pytest.fixture
+def path(tmp_path):
+    return tmp_path / "cells.sam2"
+
+
+@pytest.fixture
 def window(make_napari_viewer, blobs, qtbot):
     """A real window with a stack of blobs."""
     viewer = make_napari_viewer(show=True)

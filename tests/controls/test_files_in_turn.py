@@ -20,17 +20,16 @@ LABELS = "SAM 2 labels"
 
 
 @pytest.fixture
-def worked(dock, hand):
-    """A dock in which an object was followed."""
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
-    return dock
+def suggested(monkeypatch) -> list[str]:
+    """Which files the dialogs suggest; none is chosen."""
+    paths: list[str] = []
 
+    def ask(parent, title, suggestion, *others):
+        paths.append(suggestion)
+        return "", ""
 
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "cells.sam2"
+    monkeypatch.setattr(QFileDialog, "getSaveFileName", ask)
+    return paths
 
 
 @pytest.fixture
@@ -109,14 +108,10 @@ def test_save_is_finished_when_the_dock_is_closed(saving, held, path, blobs, tin
 
 
 def test_save_of_another_image_does_not_suggest_the_file_of_the_first(
-    worked, path, qtbot, blobs, monkeypatch, viewer
+    worked, path, qtbot, blobs, suggested, viewer
 ):
     worked.annotator.files.save_to(path)
     qtbot.waitUntil(worked.panels.save.save_button.isEnabled, timeout=WAIT)
-    suggested = []
-    monkeypatch.setattr(
-        QFileDialog, "getSaveFileName", lambda *args: (suggested.append(args[2]), ("", ""))[1]
-    )
     first, second = viewer.layers["blobs"], viewer.add_image(blobs[0][:4], name="cells")
     for image in (second, first):
         worked.panels.image.images.pick(image)
@@ -126,14 +121,10 @@ def test_save_of_another_image_does_not_suggest_the_file_of_the_first(
 
 
 def test_save_of_another_session_does_not_suggest_the_file_of_the_first(
-    worked, path, qtbot, monkeypatch, blobs, tiny_model
+    worked, path, qtbot, suggested, blobs, tiny_model
 ):
     worked.annotator.files.save_to(path)
     qtbot.waitUntil(worked.panels.save.save_button.isEnabled, timeout=WAIT)
-    suggested = []
-    monkeypatch.setattr(
-        QFileDialog, "getSaveFileName", lambda *args: (suggested.append(args[2]), ("", ""))[1]
-    )
     worked.adopt(Session(worked.annotator._viewer.layers["blobs"].data, tiny_model))
     worked.panels.save.save_button.click()
 

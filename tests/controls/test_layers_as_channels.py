@@ -45,11 +45,6 @@ def worked(dock, viewer, hand):
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "two.sam2"
-
-
-@pytest.fixture
 def done(qtbot):
     """Wait until the section has done what it was asked for."""
 

@@ -25,20 +25,6 @@ LABELS = "SAM 2 labels"
 
 
 @pytest.fixture
-def worked(dock, hand):
-    """A dock in which an object was followed."""
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
-    return dock
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "cells.sam2"
-
-
-@pytest.fixture
 def choose(monkeypatch):
     """Answer the next file dialogs."""
 
