@@ -12,6 +12,7 @@ from qtpy.QtCore import QThreadPool, QTimer
 
 from napari_sam2._layers import read_stack
 from napari_sam2.predictors.frames import FrameSource
+from napari_sam2.predictors.tracker import Tracker
 from napari_sam2.session import Session
 from napari_sam2.workspace.workspace import Workspace
 
@@ -135,7 +136,7 @@ def shutter(monkeypatch):
 
 
 def test_preview_while_following_neither_freezes_nor_spoils(
-    dock, viewer, blobs, tiny_model, shutter, writers, qtbot, hand
+    dock, viewer, blobs, tiny_model, shutter, writers, qtbot, hand, monkeypatch
 ):
     expected = labels_without_interruption(blobs[0], tiny_model, viewer)
     hand.add_points(dock, [0, 30, 40])
@@ -151,15 +152,17 @@ def test_preview_while_following_neither_freezes_nor_spoils(
     assert pulse.longest < 0.3
     assert hand.previewed(viewer) == set()
     n_written = len(writers)
-    shown_at = []
-    preview = dock.annotator.results.preview
-    dock.annotator.results.preview = lambda *args: shown_at.append(len(writers)) or preview(*args)
+    asked_at, prompt = [], Tracker.prompt
+    # In the thread that computes: when the window shows it depends on what else the cores do.
+    monkeypatch.setattr(
+        Tracker, "prompt", lambda *args: asked_at.append(len(writers)) or prompt(*args)
+    )
     shutter.open.set()
     hand.wait_until_idle(dock)
     qtbot.waitUntil(lambda: hand.previewed(viewer) == {2}, timeout=WAIT)
 
     # It is the preview's turn after the frame under way, not after the run.
-    assert shown_at[0] <= n_written + 3
+    assert asked_at[0] <= n_written + 3
     np.testing.assert_array_equal(viewer.layers[LABELS].data, expected)
 
 

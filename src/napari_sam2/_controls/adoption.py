@@ -14,7 +14,7 @@ from napari_sam2._layers import Channels, full, go_to
 from napari_sam2.predictors.channels import SideBySide
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from napari.components import ViewerModel
 
@@ -22,7 +22,9 @@ if TYPE_CHECKING:
     from napari_sam2._controls.panels import Panels
     from napari_sam2._controls.prompt_layers import PromptLayers
     from napari_sam2._controls.results import Results
-    from napari_sam2.predictors.frames import FrameSource
+    from napari_sam2._layers import Stack
+    from napari_sam2.predictors.frames import FrameSource, View
+    from napari_sam2.prompts import Prompt
     from napari_sam2.session import Session
 
 COLORS = ("red", "green", "blue")
@@ -61,24 +63,8 @@ def show_session(parts: Parts, session: Session, name: str, others: Sequence[Ses
     ValueError
         If the image, as the viewer shows it, cannot be played like the session's.
     """
-    source, panels = session.source, parts.panels
-    image, channels = _images_of(parts.viewer, session, name)
-    shift = _shift(channels.axis)
-    for drawing in (parts.layers, parts.painting):
-        drawing.put_down()
-    panels.image.choose(image, shift(source.axis or 0), channels)
-    prompts = {i: known.prompts for i, known in session.objects.items()}
-    frames = sorted(frame for by_frame in prompts.values() for frame in by_frame)
-    axis = None if source.axis is None else shift(source.axis)
-    held = {shift(i): at for i, at in source.held.items()}
-    first = {} if axis is None or not frames else {axis: frames[0]}
-    go_to(image, parts.viewer.dims, {**held, **first})
-    stack = panels.image.stack()
-    if (stack.axis, dict(stack.held)) != (axis, held):
-        raise ValueError(
-            f"The session plays axis {axis} and holds {held}; the viewer plays "
-            f"{stack.axis} and holds {dict(stack.held)}. Show other axes, and try again."
-        )
+    panels = parts.panels
+    stack = _go_to(parts, session, name)
     # Only now, as paint of a session that cannot be shown would be lost to the one at hand.
     parts.painting.set_aside()
     panels.model.use(session.model)
@@ -88,30 +74,54 @@ def show_session(parts: Parts, session: Session, name: str, others: Sequence[Ses
     ours = {i: known.name for i, known in session.objects.items()}
     panels.objects.show_only({**ours, **names})
     elsewhere = [
-        (
-            stack.elsewhere(one.source.axis or 0, one.source.held),
-            {i: known.prompts for i, known in one.objects.items()},
-        )
-        for one in others
+        (stack.elsewhere(one.source.axis or 0, one.source.held), _prompts(one)) for one in others
     ]
-    parts.layers.show_only(stack, prompts, elsewhere)
+    parts.layers.show_only(stack, _prompts(session), elsewhere)
     parts.results.show_labels(stack, session.labels)
-    # What the session's model saw; where the image looks otherwise, it will see that.
-    seen = stack.view
-    if not source.rgb:
-        limits = source.limits if len(set(source.limits)) > 1 else source.limits[0]
-        seen = replace(seen, contrast_limits=limits, gamma=source.gamma, inverted=source.inverted)
-    if source.rgb:
-        seen = replace(seen, gamma=source.gamma, inverted=source.inverted)
     return Task(
-        stack=replace(stack, view=seen),
+        stack=replace(stack, view=_seen(stack.view, session.source)),
         model=session.model,
         settings=panels.model.settings(),
         names=panels.objects.names(),
-        prompts=prompts,
+        prompts=_prompts(session),
         frame=stack.current_frame(parts.viewer.dims),
         object_id=panels.objects.current(),
     )
+
+
+def _go_to(parts: Parts, session: Session, name: str) -> Stack:
+    """Show a session's image, on its first frame with prompts."""
+    source, panels = session.source, parts.panels
+    image, channels = _images_of(parts.viewer, session, name)
+    shift = _shift(channels.axis)
+    for drawing in (parts.layers, parts.painting):
+        drawing.put_down()
+    panels.image.choose(image, shift(source.axis or 0), channels)
+    frames = [frame for by_frame in _prompts(session).values() for frame in by_frame]
+    axis = None if source.axis is None else shift(source.axis)
+    held = {shift(i): at for i, at in source.held.items()}
+    first = {} if axis is None or not frames else {axis: min(frames)}
+    go_to(image, parts.viewer.dims, {**held, **first})
+    stack = panels.image.stack()
+    if (stack.axis, dict(stack.held)) != (axis, held):
+        raise ValueError(
+            f"The session plays axis {axis} and holds {held}; the viewer plays "
+            f"{stack.axis} and holds {dict(stack.held)}. Show other axes, and try again."
+        )
+    return stack
+
+
+def _prompts(session: Session) -> dict[int, Mapping[int, tuple[Prompt, ...]]]:
+    return {i: known.prompts for i, known in session.objects.items()}
+
+
+def _seen(view: View, source: FrameSource) -> View:
+    """Give what the session's model saw; where the image looks otherwise, it will see that."""
+    view = replace(view, gamma=source.gamma, inverted=source.inverted)
+    if source.rgb:
+        return view
+    limits = source.limits if len(set(source.limits)) > 1 else source.limits[0]
+    return replace(view, contrast_limits=limits)
 
 
 def _shift(channel_axis: int | None) -> Callable[[int], int]:
