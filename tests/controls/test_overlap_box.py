@@ -43,16 +43,25 @@ def test_labels_follow_the_rule_and_undo(overlapping, viewer, qtbot):
     qtbot.waitUntil(lambda: not overlapping.annotator._edits.is_running, timeout=WAIT)
 
     assert labels[0, 40, 50] == 1
-    assert overlapping.panels.overlap.rule() is Overlap.KEEP
+    assert overlapping.panels.overlap.rule() is Overlap.HIGHEST
 
 
-def test_rule_that_is_chosen_first_is_that_of_the_session(dock, viewer, qtbot, hand):
-    choose(dock, Overlap.HIGHEST, qtbot)
+def test_highest_score_wins_unless_a_rule_is_chosen(dock, viewer, qtbot, hand):
     hand.add_points(dock, [0, 30, 40])
     qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
 
     stack = dock.panels.image.stack()
+    assert dock.panels.overlap.rule() is Overlap.HIGHEST
     assert dock.annotator._bench.overlap_of(stack) is Overlap.HIGHEST
+
+
+def test_rule_that_is_chosen_first_is_that_of_the_session(dock, viewer, qtbot, hand):
+    choose(dock, Overlap.OVERWRITE, qtbot)
+    hand.add_points(dock, [0, 30, 40])
+    qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
+
+    stack = dock.panels.image.stack()
+    assert dock.annotator._bench.overlap_of(stack) is Overlap.OVERWRITE
 
 
 def test_rule_of_an_adopted_session_is_shown(dock, blobs, tiny_model):

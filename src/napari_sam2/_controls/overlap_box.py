@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     from napari_sam2._worker import Queue
 
 TEXTS = {
-    Overlap.KEEP: "Keep what is there",
     Overlap.HIGHEST: "Highest score wins",
+    Overlap.KEEP: "Keep what is there",
     Overlap.OVERWRITE: "Last one overwrites",
 }
 
@@ -38,8 +38,8 @@ class OverlapBox(QWidget):
         for rule, text in TEXTS.items():
             self.box.addItem(text, rule)
         self.box.setToolTip(
-            "Where objects overlap, one of them has the pixels in the labels: the one that has\n"
-            "them already, the one of the highest score there, or the one found last.\n"
+            "Where objects overlap, one of them has the pixels in the labels: the one of the\n"
+            "highest score there, the one that has them already, or the one found last.\n"
             "Of objects that are followed together it is always the one of the highest score.\n"
             "Change it at any time: what objects lost to others is kept."
         )
@@ -90,6 +90,7 @@ class OverlapChooser:
         parts.panels.overlap.chosen.connect(self._choose)
         parts.panels.image.changed.connect(self.show)
         parts.results.labels_shown.connect(self.show)
+        self.show()
 
     def show(self, layer: object = None) -> None:
         """Show the rule of the image that is chosen."""
