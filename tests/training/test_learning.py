@@ -48,6 +48,19 @@ def test_only_the_best_candidate_is_pulled(discs):
     assert moved.tolist() == [True, False, True, False]
 
 
+def test_predicted_iou_of_masks_that_are_right_half_of_the_time_is_pulled_to_half(discs):
+    truth = discs[:1].float().expand(2, -1, -1)
+    signs = torch.tensor([1.0, -1.0])[:, None, None]
+    logits = (signs * (20 * truth - 10))[:, None].expand(-1, 4, -1, -1)
+    for predicted, direction in ((0.7, 1), (0.3, -1)):
+        ious = torch.full((2, 4), predicted, requires_grad=True)
+        decoded = DecodedMasks(logits, ious, torch.zeros(2, 4, 8), torch.zeros(2, 1))
+
+        decoder_loss(decoded, truth, LossWeights())[0].backward()
+
+        assert ious.grad.sum() * direction > 0
+
+
 def test_of_an_absent_object_masks_are_emptied_and_its_score_lowered():
     logits = torch.zeros(1, 4, 16, 16, requires_grad=True)
     ious = torch.rand(1, 4, requires_grad=True)

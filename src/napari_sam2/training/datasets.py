@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from napari_sam2.training.augment import random_light, random_view
-from napari_sam2.training.draws import below
+from napari_sam2.training.draws import below, chance, uniform
+from napari_sam2.training.framing import OFF, SPARE, cut, draw_zoom
 from napari_sam2.training.synthetic import SceneOptions, generate_scene
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class StreamOptions:
     pool: int = 64  #: scenes held at a time, so that views of one are not neighbours
     zoom: tuple[float, float] = (0.8, 2.0)  #: of generated scenes
     nuclei_zoom: tuple[float, float] = (0.5, 3.0)
+    around: float = 0.0  #: share of views that are around an object, as windows are
     hiding: float | None = None  #: chance of an object to go out of sight, a frame; None draws it
 
 
@@ -94,6 +96,8 @@ class SampleStream(IterableDataset[Sample]):
     def _view(
         self, sample: Sample, zoom: tuple[float, float], generator: torch.Generator
     ) -> Sample:
+        if chance(self.options.around, generator):
+            sample, zoom = _around_one(sample, self.options.size, generator)
         images, labels = random_view(
             sample.images.float() / 255, sample.labels, self.options.size, zoom, generator
         )
@@ -101,6 +105,27 @@ class SampleStream(IterableDataset[Sample]):
         if self.options.n_frames > 1 and below(2, generator):
             images, labels = images.flip(0), labels.flip(0)
         return Sample((images * 255).round().to(torch.uint8), labels)
+
+
+def _around_one(
+    sample: Sample, size: int, generator: torch.Generator
+) -> tuple[Sample, tuple[float, float]]:
+    """Cut out what is around an object of the first frame, and say how it is to be enlarged."""
+    first = sample.labels[0]
+    ids = first.unique()
+    ids = ids[ids > 0]
+    shape = (first.shape[0], first.shape[1])
+    if not len(ids):
+        return sample, (size / max(shape),) * 2
+    where = (first == ids[below(len(ids), generator)]).nonzero()
+    low, high = where.amin(dim=0), where.amax(dim=0)
+    zoom = draw_zoom(int((high - low).max()) + 1, shape, size, generator)
+    edge = round(SPARE * size / zoom)
+    off = [uniform(-OFF, OFF, generator) * edge for _ in range(2)]
+    middle = [float(m) + o for m, o in zip((low + high) / 2, off, strict=True)]
+    rows, columns = cut(middle, edge, shape)
+    images, labels = sample.images[..., rows, columns], sample.labels[..., rows, columns]
+    return Sample(images, labels), (zoom, zoom)
 
 
 def batches(options: StreamOptions, batch_size: int, workers: int) -> Iterator[Sample]:

@@ -26,7 +26,7 @@ class LossWeights:
 
     focal: float = 1.0
     dice: float = 1.0
-    iou: float = 0.5
+    iou: float = 2.0
     object_score: float = 0.5
     candidates: float = 0.5  #: share of the mask terms that the best candidate bears
     absent: float = 1.0  #: of masks of objects that are not there
@@ -103,8 +103,10 @@ def decoder_loss(
     """Score all four masks of a decoder against the truth.
 
     The single mask and the best of the three candidates are pulled to the truth (only the
-    best, so that the others stay free to mean something else); every predicted IoU is
-    compared with the true one. Of objects that are not there (an empty target) all masks
+    best, so that the others stay free to mean something else). Every predicted IoU is compared
+    with the true one, by the square of the error as in SAM: of a mask that is either right or
+    wrong it learns the mean, by which candidates are chosen, where SAM 2's absolute error
+    gives the median. Of objects that are not there (an empty target) all masks
     are pulled to nothing, and no IoU is asked for.
 
     Parameters
@@ -137,7 +139,7 @@ def decoder_loss(
     masks = weights.focal * focal + weights.dice * dice
     best_candidate = masks[:, 1:].amin(dim=1)
     ious = mask_iou(logits, target, known)
-    iou_error = F.l1_loss(decoded.ious.float(), ious, reduction="none").mean(dim=1)
+    iou_error = F.mse_loss(decoded.ious.float(), ious, reduction="none").mean(dim=1)
     per_object = (
         (1 - weights.candidates) * masks[:, 0]
         + weights.candidates * best_candidate

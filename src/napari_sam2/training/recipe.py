@@ -32,6 +32,7 @@ class Stage:
     echo: int = 4  #: views of each generated scene
     zoom: tuple[float, float] = (0.8, 2.0)  #: enlargement of generated scenes
     nuclei_zoom: tuple[float, float] = (0.5, 3.0)  #: enlargement of real nuclei
+    around: float = 0.0  #: share of views that are around an object, as windows are
     #: Chance of an object of a generated sequence to go out of sight, a frame; drawn unless given.
     hiding: float | None = None
     options: StepOptions = field(default_factory=StepOptions)

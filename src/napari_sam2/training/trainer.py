@@ -315,6 +315,7 @@ class Trainer:
             echo=stage.echo,
             zoom=stage.zoom,
             nuclei_zoom=stage.nuclei_zoom,
+            around=stage.around,
             hiding=stage.hiding,
         )
         return batches(options, stage.batch_size, self.options.workers)

@@ -2,27 +2,21 @@
 
 from __future__ import annotations
 
-import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
-from napari_sam2.predictors.windows import CLOSEST
 from napari_sam2.training.augment import random_light, random_view
 from napari_sam2.training.datasets import Sample
 from napari_sam2.training.draws import below, chance, uniform
+from napari_sam2.training.framing import OFF, SPARE, cut, draw_zoom
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Sequence
 
-    from napari_sam2.predictors.frames import Region
-    from napari_sam2.training.annotated import Outline, Part
+    from napari_sam2.training.annotated import Part
 
-#: Views are this many times as long as the object in their middle: from where a click is first
-#: looked at, too close, to far away.
-LEAST_ROOM, MOST_ROOM = 1.1, 6.0
-SPARE = 1.1  #: so much more is cut out, for a view that is stretched
 MOST_GAP = 3  #: annotated frames from one frame of a sequence to the next, at most
 DRIFT = 0.08  #: of a view's edge, by which a single image drifts from frame to frame, at most
 
@@ -61,19 +55,18 @@ class ViewDrawer:
         part = self._parts[number]
         outlines = list(part.objects(part.frames[at]).values())
         outline = outlines[below(len(outlines), generator)]
-        zoom = self._zoom(outline, part.stack.source.shape, generator)
+        zoom = draw_zoom(outline.longest, part.stack.source.shape, self._size, generator)
         plays = number in self._linked and len(part.frames) > 1 and chance(0.8, generator)
         walk = _walk(at, len(part.frames), n_frames, generator) if plays else [at] * n_frames
-        # Off the middle by up to a quarter: windows lie on a grid, and objects at their edge.
         edge = round(SPARE * self._size / zoom)
         drift = [0 if plays else uniform(-DRIFT, DRIFT, generator) * edge for _ in range(2)]
-        off = [uniform(-0.25, 0.25, generator) * edge for _ in range(2)]
+        off = [uniform(-OFF, OFF, generator) * edge for _ in range(2)]
         images, labels = [], []
         for passed, index in enumerate(walk):
             middle = [
                 c + o + passed * d for c, o, d in zip(outline.centre, off, drift, strict=True)
             ]
-            region = _cut(middle, edge, part.stack.source.shape)
+            region = cut(middle, edge, part.stack.source.shape)
             images.append(part.stack.source.read(part.frames[index], region))
             labels.append(part.codes(part.frames[index], region))
         viewed, codes = random_view(
@@ -86,30 +79,11 @@ class ViewDrawer:
         lit = random_light(viewed, generator)
         return Sample((lit * 255).round().to(torch.uint8), codes)
 
-    def _zoom(self, outline: Outline, shape: tuple[int, int], generator: torch.Generator) -> float:
-        """Choose how much larger than in the image things are; never more than all is shown."""
-        whole = self._size / max(shape)
-        if chance(0.2, generator):
-            return whole
-        nearest = min(CLOSEST, self._size / (LEAST_ROOM * outline.longest))
-        farthest = max(whole, self._size / (MOST_ROOM * outline.longest))
-        low, high = sorted((min(farthest, CLOSEST), max(nearest, whole)))
-        return math.exp(uniform(math.log(low), math.log(high), generator))
-
 
 def collate(samples: Sequence[Sample]) -> Sample:
     """Make a batch: images (B, T, 3, S, S) and labels (B, T, S, S)."""
     images, labels = zip(*samples, strict=True)
     return Sample(torch.stack(images), torch.stack(labels))
-
-
-def _cut(middle: Sequence[float], edge: int, shape: tuple[int, int]) -> Region:
-    """Cut a square out of an image, as far as the image goes."""
-    slices = []
-    for centre, length in zip(middle, shape, strict=True):
-        start = min(max(round(centre - edge / 2), 0), max(length - edge, 0))
-        slices.append(slice(start, min(start + edge, length)))
-    return slices[0], slices[1]
 
 
 def _walk(at: int, length: int, n_frames: int, generator: torch.Generator) -> list[int]:
