@@ -35,3 +35,9 @@ def script(monkeypatch):
         return asked
 
     return begin
+
+
+@pytest.fixture
+def path(tmp_path):
+    """Give where a session is saved."""
+    return tmp_path / "cells.sam2"

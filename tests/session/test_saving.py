@@ -6,7 +6,6 @@ import sqlite3
 
 import numpy as np
 import pytest
-import zarr
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from session_steps import disc, prompted, run
@@ -16,17 +15,10 @@ from napari_sam2 import (
     MaskPrompt,
     PointPrompt,
     Session,
-    Settings,
-    TrackerOptions,
     View,
 )
 
 FULL = {"deadline": None, "suppress_health_check": [HealthCheck.function_scoped_fixture]}
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "cells.sam2"
 
 
 @pytest.fixture
@@ -160,32 +152,6 @@ def test_limits_that_were_sampled_are_not_sampled_again(session, path, blobs):
     assert Session.load(path, other, session.model).source.limits == limits
 
 
-def test_model_and_settings_are_those_of_the_session(blobs, tiny_files, path):
-    config, weights = tiny_files
-    options = TrackerOptions(field="frame", max_objects=3, feature_folder=path.parent / "kept")
-    chosen = Settings(checkpoint=weights, precision="bfloat16", device="cpu", tracker=options)
-    Session(blobs[0], config, settings=chosen).save(path)
-
-    loaded = Session.load(path, blobs[0])
-
-    assert loaded.settings.tracker == options
-    assert (loaded.settings.checkpoint, loaded.settings.precision) == (weights, "bfloat16")
-    assert loaded.model.config.name == load_name(config)
-
-
-def load_name(config):
-    from napari_sam2 import load_config
-
-    return load_config(config).name
-
-
-def test_model_without_a_name_is_asked_for(session, path, blobs):
-    session.save(path)
-
-    with pytest.raises(ValueError, match="Give the model itself"):
-        Session.load(path, blobs[0])
-
-
 def test_saving_again_writes_what_changed_only(followed, path):
     followed.save(path)
     before = digests(path)
@@ -237,133 +203,6 @@ def test_file_of_a_longer_stack_is_replaced(blobs, tiny_model, path):
     np.testing.assert_array_equal(loaded.labels, session.labels)
 
 
-def test_labels_elsewhere_are_copied_unless_referred_to(blobs, tiny_model, tmp_path, path):
-    labels = zarr.create_array(tmp_path / "labels.zarr", shape=blobs[0].shape, dtype=np.uint16)
-    session = Session(blobs[0], tiny_model, labels=labels)
-    prompted(session)
-    run(session)
-    session.save(path)
-    expected = labels[:]
-    labels[:] = 0
-
-    loaded = Session.load(path, blobs[0], tiny_model)
-
-    np.testing.assert_array_equal(loaded.labels, expected)
-
-
-@pytest.mark.parametrize("kind", ["zarr", "memmap"])
-def test_labels_that_are_referred_to_move_with_the_file(blobs, tiny_model, tmp_path, kind):
-    here = tmp_path / "here"
-    here.mkdir()
-    shape = blobs[0].shape
-    if kind == "zarr":
-        labels = zarr.create_array(here / "labels.zarr", shape=shape, dtype=np.uint16)
-    else:
-        labels = np.memmap(here / "labels.bin", np.uint16, "w+", shape=shape)
-    session = Session(blobs[0], tiny_model, labels=labels)
-    prompted(session)
-    run(session)
-    session.save(here / "cells.sam2", labels="reference")
-    expected = np.array(labels[:])
-    here.rename(tmp_path / "there")
-
-    loaded = Session.load(tmp_path / "there" / "cells.sam2", blobs[0], tiny_model)
-
-    np.testing.assert_array_equal(loaded.labels[:], expected)
-    assert not isinstance(loaded.labels, np.ndarray) or isinstance(loaded.labels, np.memmap)
-    assert loaded.add_object() == 3
-
-
-def test_labels_can_be_put_into_an_array_of_ones_own(followed, path, blobs):
-    labels = np.full(blobs[0].shape, 5, np.uint16)
-
-    loaded = reload(followed, path, labels=labels)
-
-    assert loaded.labels is labels
-    np.testing.assert_array_equal(labels, followed.labels)
-
-
-@pytest.fixture
-def referring(blobs, tiny_model, tmp_path, path):
-    """A session that was saved with a copy of its labels, and later by reference to them."""
-    labels = np.memmap(tmp_path / "labels.bin", np.uint16, "w+", shape=blobs[0].shape)
-    session = Session(blobs[0], tiny_model, labels=labels)
-    cell = session.add_object()
-    session.add_mask(cell, 0, blobs[1][0] == 1)
-    run(session, stop=1)
-    session.save(path)
-    session.add_mask(cell, 0, blobs[1][0] == 2)
-    run(session, stop=1)
-    session.save(path, labels="reference")
-    return session
-
-
-def test_labels_that_are_referred_to_can_be_put_into_an_array_of_ones_own(referring, path, blobs):
-    own = np.full(blobs[0].shape, 9, np.uint16)
-
-    loaded = Session.load(path, blobs[0], referring.model, labels=own)
-
-    assert loaded.labels is own
-    np.testing.assert_array_equal(own, referring.labels)
-
-
-def test_copies_of_labels_go_once_they_are_referred_to(referring, path):
-    with sqlite3.connect(path) as file:
-        (copies,) = file.execute("SELECT count(*) FROM records WHERE kind = 'labels'").fetchone()
-    file.close()
-
-    assert copies == 0
-
-
-@pytest.fixture
-def orphaned(blobs, tiny_files, tmp_path, path):
-    """A saved session whose weights are gone, and the model's config."""
-    config, weights = tiny_files
-    own = weights.rename(tmp_path / "own.safetensors")
-    session = Session(blobs[0], str(config), settings=Settings(checkpoint=own, device="cpu"))
-    prompted(session)
-    session.save(path)
-    own.unlink()
-    return session
-
-
-def test_session_whose_weights_are_gone_goes_on_with_another_model(
-    orphaned, path, blobs, tiny_model
-):
-    loaded = Session.load(path, blobs[0], tiny_model)
-
-    assert loaded.objects == orphaned.objects
-    assert loaded.settings.checkpoint is None
-    assert loaded.remark == ""
-
-
-def test_session_falls_back_on_a_model_where_its_own_is_not_to_be_had(
-    orphaned, path, blobs, tiny_model
-):
-    loaded = Session.load(path, blobs[0], model=[None, tiny_model])
-
-    assert loaded.objects == orphaned.objects
-    assert loaded.model is tiny_model
-    assert "own.safetensors" in loaded.remark
-
-
-def test_session_whose_weights_are_gone_says_so(orphaned, path, blobs):
-    with pytest.raises(ValueError, match=r"no file .*own\.safetensors"):
-        Session.load(path, blobs[0])
-
-
-def test_session_falls_back_on_nothing_where_its_own_model_is_there(
-    followed, path, blobs, tiny_files
-):
-    followed.save(path)
-    own = Session(blobs[0], str(tiny_files[0]))
-    own.save(path.with_name("own.sam2"))
-
-    loaded = Session.load(path.with_name("own.sam2"), blobs[0], model=[None, "no such model"])
-
-    assert loaded.remark == ""
-
-
 positions = st.floats(-0.5, 60, allow_nan=False)
 points = st.builds(PointPrompt, st.just(1), positions, positions, st.booleans())
 boxes = st.builds(
@@ -391,13 +230,3 @@ def test_overlap_rule_is_saved_as_it_was_chosen(followed, path):
     followed.set_overlap("highest")
 
     assert reload(followed, path).overlap == "highest"
-
-
-def test_model_of_a_session_at_another_image_size_is_found_again(blobs, path):
-    session = Session(blobs[0], settings=Settings(image_size=256))
-    other = Session(blobs[0], session.model, settings=session.settings)  # as a dock goes on
-    other.save(path)
-
-    loaded = Session.load(path, blobs[0])
-
-    assert loaded.model.config.image_size == 256

@@ -15,11 +15,6 @@ from napari_sam2.session_files.records import FORMAT
 
 
 @pytest.fixture
-def path(tmp_path):
-    return tmp_path / "cells.sam2"
-
-
-@pytest.fixture
 def saved(session, path):
     prompted(session)
     run(session)

@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
     from napari_sam2.predictors.frames import Region
 
-#: Views are this many times as long as the object in their middle: from where a click is first
-#: looked at, too close, to far away.
-LEAST_ROOM, MOST_ROOM = 1.1, 6.0
+#: Views are this many times as long as the object in their middle: from within it, where a click
+#: into a large one is looked at first, to far away. Who has never looked from within takes what
+#: is seen there, a vesicle or a nucleus, for the object.
+LEAST_ROOM, MOST_ROOM = 0.5, 6.0
 SPARE = 1.1  #: so much more is cut out, for a view that is stretched
 OFF = 0.25  #: of a view's edge, by which the object may be off its middle: windows lie on a grid
 
