@@ -233,6 +233,24 @@ def test_trunk_with_a_rate_of_zero_stays_as_it_is(recipe, tmp_path):
     assert any("memory_attention" in key for key in changed)
 
 
+def test_frozen_parts_stay_as_they_are(recipe, tmp_path):
+    trained = run(recipe, tmp_path / "one")[0].parts.state_dict()
+    last = dataclasses.replace(recipe.stages[1], name="more", frozen=("sam_mask_decoder",))
+    longer = dataclasses.replace(recipe, stages=(*recipe.stages, last))
+    further = run(longer, tmp_path / "two")[0].parts.state_dict()
+
+    changed = {key for key, value in further.items() if not value.equal(trained[key])}
+    assert not any("sam_mask_decoder" in key for key in changed)
+    assert any("memory_attention" in key for key in changed)
+
+
+def test_freezing_what_the_model_does_not_have_says_what_it_has(recipe, tmp_path):
+    stage = dataclasses.replace(recipe.stages[0], frozen=("decoder",))
+
+    with pytest.raises(ValueError, match=r"no part 'decoder' .*sam_mask_decoder"):
+        run(dataclasses.replace(recipe, stages=(stage,)), tmp_path)
+
+
 def test_log_has_a_line_every_hundred_steps(tmp_path):
     log = TrainingLog(tmp_path / "log.csv")
     log.add(steps.StepResult(torch.tensor(2.0), {"click": 0.5}))

@@ -46,6 +46,24 @@ class LowRank(nn.Module):
         return changed
 
 
+def freeze(model: SAM2, parts: Iterable[str]) -> None:
+    """Have parts of a model stay as they are, by their names in it.
+
+    Raises
+    ------
+    ValueError
+        If the model has no such part.
+    """
+    by_part: dict[str, list[nn.Parameter]] = {}
+    for name, parameter in model.named_parameters():
+        by_part.setdefault(name.split(".")[0], []).append(parameter)
+    for part in parts:
+        if part not in by_part:
+            raise ValueError(f"The model has no part {part!r} to freeze; it has {list(by_part)}.")
+        for parameter in by_part[part]:
+            parameter.requires_grad_(False)
+
+
 def adapt(model: SAM2, learning: Learning, *, rank: int = 8, seed: int = 0) -> None:
     """Choose what of a model learns.
 

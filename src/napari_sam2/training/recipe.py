@@ -27,6 +27,7 @@ class Stage:
     learning_rate: float = 5e-4  #: at the start; kept, or falling to 0
     #: Of the image encoder; as the rest unless given, and 0 leaves it as it is.
     trunk_learning_rate: float | None = None
+    frozen: tuple[str, ...] = ()  #: further parts of the model that stay as they are
     decay: bool = False  #: whether the learning rate falls to 0 by a cosine
     nuclei_share: float = 0.3  #: of samples that are real nuclei, where the set is there
     echo: int = 4  #: views of each generated scene

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from napari_sam2.model.config import load_config
 from napari_sam2.model.sam2 import SAM2
 from napari_sam2.predictors.transforms import normalize
-from napari_sam2.training.adapt import parameter_groups
+from napari_sam2.training.adapt import freeze, parameter_groups
 from napari_sam2.training.datasets import Sample, StreamOptions, batches
 from napari_sam2.training.dense import DenseHeads
 from napari_sam2.training.files import write_whole
@@ -192,6 +192,7 @@ class Trainer:
         parts.load_state_dict(self.parts.state_dict())
         self.parts = parts.to(self.device).train()
         self.parts.model.image_encoder.requires_grad_(stage.trunk_learning_rate != 0)
+        freeze(self.parts.model, stage.frozen)
         self.average = {k: v.to(self.device) for k, v in self.average.items()}
         self.optimizer = optimizer = self._make_optimizer(stage)
         samples = self._samples(stage)
