@@ -60,8 +60,8 @@ ALLOWED = {
     "_sample_data": {"demo", "napari", "training"},
     "_worker": {"napari", "qtpy", "superqt"},
     "_controls": CORE
-    | {"_controls", "_label_layers", "_layers", "_painted", "_reader", "_reading", "_worker"}
-    | {"automatic", "autosave", "downloads", "evaluation", "magicgui", "napari", "qtpy"}
+    | {"_controls", "_label_layers", "_layers", "_locating", "_painted", "_reader", "_reading"}
+    | {"_worker", "automatic", "autosave", "downloads", "evaluation", "magicgui", "napari", "qtpy"}
     | {"result_files", "results", "session", "session_files", "settings", "superqt", "training"},
     "_everything": {"_controls", "_widget", "model", "napari", "qtpy", "session"},
     "_widget": CORE

@@ -55,6 +55,16 @@ class Locator:
         return frames, inside[:, self._stack.seen], (pixels[:, axes] == at).all(axis=1)
 
 
+def move_onto(layer: Layer, image: Layer, positions: np.ndarray) -> np.ndarray:
+    """Express positions in an image's pixels (N, D) in the data of a layer of as many axes."""
+    (to_world, world), (to_layer, origin) = (
+        _linear(image.data_to_world, image.ndim),
+        _linear(layer.world_to_data, layer.ndim),
+    )
+    moved: np.ndarray = (positions @ to_world.T + world) @ to_layer.T + origin
+    return moved
+
+
 def _linear(
     convert: Callable[[np.ndarray], Iterable[float]], ndim: int
 ) -> tuple[np.ndarray, np.ndarray]:

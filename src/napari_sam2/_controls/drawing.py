@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
+from napari.layers import Points, Shapes
 
 from napari_sam2._reading import NO_CANDIDATE, Reading
 from napari_sam2.predictors.objects import check_prompt
 from napari_sam2.prompts import BoxPrompt, PointPrompt
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
+    from collections.abc import Iterable, Iterator, Mapping, Sequence
 
     from napari_sam2._layers import Stack
     from napari_sam2.prompts import Prompt
@@ -37,6 +39,14 @@ def draw(stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]) ->
                 for kind, pixels, positive in _outlines(prompt):
                     vertices = _lift(stack, frame, np.asarray(pixels, dtype=float))
                     yield Drawing(kind, vertices, object_id, positive, _candidate(prompt))
+
+
+def by_layer(drawings: Iterable[Drawing]) -> dict[type, list[Drawing]]:
+    """Tell points from shapes."""
+    parted = defaultdict(list)
+    for drawing in drawings:
+        parted[Points if drawing.kind == "point" else Shapes].append(drawing)
+    return parted
 
 
 def leave_out_strays(stack: Stack, reading: Reading) -> Reading:

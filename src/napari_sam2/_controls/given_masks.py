@@ -89,6 +89,12 @@ class GivenMasks(QObject):
         held = self._held.get(stack.image, ())
         self.hold([(stack, masks), *(one for one in held if not one[0].same_position(stack))])
 
+    def add(self, stack: Stack, masks: Masks) -> None:
+        """Hold further masks on a stack's frames, instead of those of their objects there."""
+        known = self.of(stack)
+        both = {i: {**known.get(i, {}), **masks.get(i, {})} for i in (*known, *masks)}
+        self.put(stack, both)
+
     def restore(self, held: Held | None) -> None:
         """Hold what was held of the image at another time."""
         if held is self.held or self._image is None:

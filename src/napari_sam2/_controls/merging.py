@@ -30,7 +30,7 @@ class Merger:
     ----------
     parts : Parts
     news : NewsReader
-        Is not to list the objects no more before their prompts are drawn anew.
+        Is neither to take the objects out, nor to draw their prompts: both is done here.
     bench : Bench
     timeline : Timeline
     edits : Queue
@@ -61,22 +61,22 @@ class Merger:
             return
         into, *others = ids
         self._results.forget(*ids)
-        self._news.expected.update(others)
+        self._news.expected.update(ids)
         self._edits.add(
             Call(
                 partial(self._bench.merge, task, into, tuple(others)),
                 on_step=partial(self._show, task, into, tuple(others)),
-                on_error=partial(self._fail, tuple(others)),
+                on_error=partial(self._fail, tuple(ids)),
             )
         )
 
-    def _fail(self, others: tuple[int, ...], error: Exception) -> None:
-        self._news.expected.difference_update(others)
+    def _fail(self, ids: tuple[int, ...], error: Exception) -> None:
+        self._news.expected.difference_update(ids)
         self._panels.status.report(error)
 
     def _show(self, task: Task, into: int, others: tuple[int, ...], merged: Merged) -> None:
         """Draw the prompts of all as the session has put them together."""
-        self._news.expected.difference_update(others)
+        self._news.expected.difference_update((into, *others))
         stack = task.stack
         if stack.image is not self._panels.image.image():
             return

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
 
-from napari_sam2._controls.owners import own
+from napari_sam2._controls.owners import is_owned, own
 from napari_sam2._layers import placed
+from napari_sam2._locating import move_onto
 from napari_sam2._reading import CANDIDATE, NO_CANDIDATE, OBJECT, POSITIVE
 
 if TYPE_CHECKING:
@@ -28,16 +31,34 @@ def add_drawings(layer: Points | Shapes, drawings: Sequence[Drawing]) -> None:
     else:
         kinds = [drawing.kind for drawing in drawings]
         layer.add([drawing.vertices for drawing in drawings], shape_type=kinds)
-    for name, values in (
-        (OBJECT, [drawing.object_id for drawing in drawings]),
-        (POSITIVE, [drawing.positive for drawing in drawings]),
-        (CANDIDATE, [drawing.candidate for drawing in drawings]),
-    ):
-        if name in layer.features:
-            cells = np.array(layer.features[name])
-            cells[-len(drawings) :] = values
-            set_column(layer, name, cells)
+    columns: dict[str, list[Any]] = {
+        OBJECT: [drawing.object_id for drawing in drawings],
+        POSITIVE: [drawing.positive for drawing in drawings],
+        CANDIDATE: [drawing.candidate for drawing in drawings],
+    }
+    cells = {name: np.array(layer.features[name]) for name in columns if name in layer.features}
+    for name, column in cells.items():
+        column[-len(drawings) :] = columns[name]
+    set_columns(layer, cells)
     layer.selected_data = set()
+
+
+def check_fit(layer: Points | Shapes, stack: Stack) -> None:
+    """Refuse a layer that cannot say of prompts whose they are, and where."""
+    if not has_columns(layer):
+        raise ValueError(f"{layer.name!r} has no columns {OBJECT!r} and {POSITIVE!r}")
+    if layer.ndim != stack.image.ndim:
+        raise ValueError(f"{layer.name!r} has {layer.ndim} axes, the image {stack.image.ndim}")
+
+
+def moved_onto(
+    layer: Points | Shapes, stack: Stack, drawings: Sequence[Drawing]
+) -> Sequence[Drawing]:
+    """Express what is in the image's pixels in those of a layer: the user's own lies anywhere."""
+    if is_owned(layer):
+        return drawings
+    move = partial(move_onto, layer, stack.image)
+    return [replace(drawing, vertices=move(drawing.vertices)) for drawing in drawings]
 
 
 def count_drawn(layer: Points | Shapes) -> int:
@@ -70,8 +91,14 @@ def set_next(layer: Any, values: Mapping[str, Any]) -> None:
 
 def set_column(layer: Any, name: str, values: np.ndarray) -> None:
     """Replace a feature of all prompts of a layer; colours follow."""
+    set_columns(layer, {name: values})
+
+
+def set_columns(layer: Any, columns: Mapping[str, np.ndarray]) -> None:
+    """Replace features of all prompts of a layer, all at once; colours follow."""
     features = layer.features.copy()
-    features[name] = values
+    for name, values in columns.items():
+        features[name] = values
     layer.features = features
     layer.refresh_colors()
 

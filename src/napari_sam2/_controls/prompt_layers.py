@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from napari.layers import Points, Shapes
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2._controls.drawing import draw
+from napari_sam2._controls.drawing import by_layer, draw
 from napari_sam2._controls.given_masks import GivenMasks, part_masks
 from napari_sam2._controls.prompt_features import (
     NAMES,
     add_drawings,
+    check_fit,
     count_drawn,
     has_columns,
+    moved_onto,
     new_layer,
     next_on,
     set_column,
@@ -32,11 +33,10 @@ from napari_sam2._reading import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+    from collections.abc import Collection, Iterator, Mapping, Sequence
 
     from napari.components import ViewerModel
 
-    from napari_sam2._controls.drawing import Drawing
     from napari_sam2._controls.layer_picker import LayerPicker
     from napari_sam2._layers import Stack
     from napari_sam2.prompts import Prompt
@@ -116,11 +116,7 @@ class PromptLayers(QObject):
     def take_up(self, tool: str, stack: Stack) -> None:
         """Make a tool ready to draw with, and its layer if need be."""
         kind, mode = TOOLS[tool]
-        if self._followed[kind] is None:
-            layer = new_layer(kind, stack, self._next)
-            self._viewer.add_layer(layer)
-            self._pickers[kind].pick(layer)
-        layer = self._followed[kind]
+        layer = self._layer_for(kind, stack)
         layer.visible = True
         self._viewer.layers.selection.active = layer
         layer.mode = mode
@@ -142,7 +138,7 @@ class PromptLayers(QObject):
         """
         parted = [(place, *part_masks(one)) for place, one in ((stack, prompts), *others)]
         self.given.hold([(place, masks) for place, masks, _ in parted])
-        drawings = _by_layer(d for place, _, drawable in parted for d in draw(place, drawable))
+        drawings = by_layer(d for place, _, drawable in parted for d in draw(place, drawable))
         for kind in self._followed:
             layer = None
             if drawn := drawings.get(kind):
@@ -218,10 +214,23 @@ class PromptLayers(QObject):
         self.given.remove(stack, (object_id,), frame)
 
     def add(self, stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]) -> None:
-        """Draw further prompts, given by object and frame, on layers that are there."""
-        for kind, drawn in _by_layer(draw(stack, prompts)).items():
+        """Draw further prompts, given by object and frame, and leave the tool in the hand."""
+        masks, drawable = part_masks(prompts)
+        if masks:
+            self.given.add(stack, masks)
+        active = self._viewer.layers.selection.active
+        for kind, drawn in by_layer(draw(stack, drawable)).items():
+            layer = self._layer_for(kind, stack)
+            with layer.events.feature_defaults.blocker():  # nobody has picked their object
+                add_drawings(layer, moved_onto(layer, stack, drawn))
+                set_next(layer, self._next)
+        self._viewer.layers.selection.active = active
+
+    def check(self, stack: Stack, prompts: Mapping[int, Mapping[int, Sequence[Prompt]]]) -> None:
+        """Refuse prompts if a chosen layer cannot say whose they are, and where."""
+        for kind in by_layer(draw(stack, prompts)):
             if (layer := self._followed[kind]) is not None:
-                add_drawings(layer, drawn)
+                check_fit(layer, stack)
 
     def give_to(self, stack: Stack, object_id: int, other: int) -> None:
         """Have all prompts of an object be another's."""
@@ -253,6 +262,14 @@ class PromptLayers(QObject):
         self.given.close()
         for kind in self._followed:
             self._follow(kind, None)
+
+    def _layer_for(self, kind: type, stack: Stack) -> Any:
+        """Give the layer to draw on, made if need be."""
+        if self._followed[kind] is None:
+            layer = new_layer(kind, stack, self._next)
+            self._viewer.add_layer(layer)
+            self._pickers[kind].pick(layer)
+        return self._followed[kind]
 
     def _adopt(self, kind: type) -> None:
         """Go on with the layer of an earlier dock."""
@@ -334,11 +351,3 @@ class PromptLayers(QObject):
 
     def _tell_tool(self, event: Any = None) -> None:
         self.tool_changed.emit(self.tool)
-
-
-def _by_layer(drawings: Iterable[Drawing]) -> dict[type, list[Drawing]]:
-    """Tell points from shapes."""
-    parted = defaultdict(list)
-    for drawing in drawings:
-        parted[Points if drawing.kind == "point" else Shapes].append(drawing)
-    return parted

@@ -42,7 +42,7 @@ class Sessions:
         #: the object that is removed as it is not listed any more, or 0; in any thread.
         self.on_step: Callable[[Stack, Step, int], None] = ignore_step
         #: Called after it with what the dock does not know, and the step that it came with, if any.
-        self.on_news: Callable[[Image, Step | None, News], None] = ignore_news
+        self.on_news: Callable[[Stack, Step | None, News], None] = ignore_news
         self.changes = 0  #: of any session, so far
         #: The sessions of images that are gone, to be saved.
         self.left: deque[tuple[Image, tuple[Session, ...]]] = deque()
@@ -158,7 +158,8 @@ class Sessions:
         # What is drawn and listed is the dock's to undo.
         with made.session.apart_from_history():
             synchronise(made, task, afresh=afresh)
-        self._tell_news(made, None)
+            news = find_news(made, agrees=True)
+        self._tell_news(made, None, news)
         return made
 
     def _make(self, task: Task, known: Sequence[Made], earlier: Made | None) -> Made:
@@ -172,11 +173,11 @@ class Sessions:
         self.on_step(stack, step, self._unlisted)
         made = self.made.get(stack.image)
         if made is not None and made.task.stack.same_position(stack):
-            self._tell_news(made, step)
+            self._tell_news(made, step, find_news(made))
 
-    def _tell_news(self, made: Made, step: Step | None) -> None:
-        if news := find_news(made):
-            self.on_news(made.task.stack.image, step, news)
+    def _tell_news(self, made: Made, step: Step | None, news: News) -> None:
+        if news:
+            self.on_news(made.task.stack, step, news)
 
     def _remove_from(self, made: Made, task: Task) -> None:
         """Remove objects of which something was found: a step of the session."""
@@ -213,5 +214,5 @@ def ignore_step(stack: Stack, step: Step, unlisted: int) -> None:
     """Tell nobody."""
 
 
-def ignore_news(image: Image, step: Step | None, news: News) -> None:
+def ignore_news(stack: Stack, step: Step | None, news: News) -> None:
     """Tell nobody."""

@@ -30,6 +30,9 @@ class Said:
     names: Mapping[int, str] = field(default_factory=dict)
     prompts: Mapping[int, Mapping[int, tuple[Prompt, ...]]] = field(default_factory=dict)
     serial: int = -1  #: of the task in which it was said
+    #: The session's prompts when they were last compared with these: what has come to them since
+    #: is news, and told once.
+    compared: dict[int, Mapping[int, tuple[Prompt, ...]]] = field(default_factory=dict)
     #: Objects that the dock has heard of since: a serial number, which later tasks are above.
     heard: Mapping[int, int] = field(default_factory=dict)
 
@@ -84,7 +87,26 @@ def adopted(task: Task, session: Session) -> Made:
     prompts = {i: known.prompts for i, known in session.objects.items()}
     task = replace(task, stack=stack, prompts=prompts)
     names = {i: name for i, name in task.names.items() if i in session.objects}
-    return Made(task, session, said=Said(names, prompts, serial=task.serial))
+    return Made(task, session, said=Said(names, prompts, task.serial, compared=dict(prompts)))
+
+
+@dataclass(frozen=True, eq=False)
+class Prompted:
+    """Prompts of an object on a frame, where others than the dock have changed them."""
+
+    before: tuple[Prompt, ...]
+    now: tuple[Prompt, ...]
+
+    @property
+    def added(self) -> list[Prompt] | None:
+        """What has come to those before; None if not all of these are left."""
+        left = list(self.now)
+        for one in self.before:
+            place = next((n for n, other in enumerate(left) if _same(one, other)), None)
+            if place is None:
+                return None
+            del left[place]
+        return left
 
 
 @dataclass(frozen=True, eq=False)
@@ -94,19 +116,51 @@ class News:
     come: Mapping[int, str]  #: names of objects that are not listed
     gone: frozenset[int]  #: objects that are listed, and are no more
     renamed: Mapping[int, str]
+    prompts: Mapping[int, Mapping[int, Prompted]]  #: by object and frame
 
     def __bool__(self) -> bool:
-        return bool(self.come or self.gone or self.renamed)
+        return bool(self.come or self.gone or self.renamed or self.prompts)
 
 
-def find_news(made: Made) -> News:
-    """Compare a session with what the dock has listed; in the thread that changes it."""
+def find_news(made: Made, *, agrees: bool = False) -> News:
+    """Compare a session with what the dock has listed and drawn.
+
+    To be called by who changes the session, before anyone else does.
+
+    Parameters
+    ----------
+    made : Made
+    agrees : bool
+        Whether it was just made to agree with what the dock says.
+    """
     known, listed, heard = made.session.objects, made.said.names, made.said.known
     return News(
         {i: one.name for i, one in known.items() if i not in heard},
         frozenset(heard - known.keys()),
         {i: known[i].name for i, name in listed.items() if i in known and known[i].name != name},
+        _find_prompted(made, agrees=agrees),
     )
+
+
+def _find_prompted(made: Made, *, agrees: bool) -> dict[int, dict[int, Prompted]]:
+    """Find the frames on which objects were prompted by other than the dock."""
+    objects, said = made.session.objects, made.said
+    found: dict[int, dict[int, Prompted]] = {}
+    for object_id in said.compared.keys() - objects.keys():
+        del said.compared[object_id]
+    for object_id, known in objects.items():
+        earlier = said.compared.get(object_id)
+        if known.prompts == earlier:
+            continue
+        said.compared[object_id] = known.prompts
+        if earlier is None and known.parent is not None:
+            continue  # what daughters are born with is found, not drawn
+        for frame in sorted(known.prompts.keys() | (earlier or {}).keys()):
+            now, before = known.prompts.get(frame, ()), (earlier or {}).get(frame, ())
+            drawn = said.prompts.get(object_id, {}).get(frame, ())
+            if not (_alike(now, before) or (agrees and _alike(now, drawn))):
+                found.setdefault(object_id, {})[frame] = Prompted(drawn if agrees else before, now)
+    return found
 
 
 def synchronise(made: Made, task: Task, *, afresh: bool = False) -> None:
@@ -169,7 +223,13 @@ def _synchronise_prompts(
     known = made.session.prompts(object_id, frame)
     # No shape says that an object is not on a frame; what a script said so stays.
     unseen = not wanted and all(isinstance(p, MaskPrompt) and not p.part.size for p in known)
-    if unseen or _alike(known, wanted):
+    if unseen:
+        return
+    if _alike(known, wanted):
+        # A script has said so, and the dock says it from now on; what is found is not offered.
+        is_found = frame in made.session.objects[object_id].frames
+        if wanted and not is_found and not _alike(wanted, earlier):
+            made.unanswered.add((object_id, frame))
         return
     if not (wanted and has_ended(made.session, object_id, frame)):
         made.session.set_prompts(object_id, frame, wanted)

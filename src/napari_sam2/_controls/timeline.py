@@ -122,6 +122,13 @@ class Timeline(QObject):
             later.after = later.after.relisted(changed, gone)
         self._now = self._take(self._now)
 
+    def note_drawn(self, step: Step | None) -> None:
+        """Note what was drawn because of a step of the session, to be undone with it."""
+        if step is None or not self._done or step not in self._done[-1].steps:
+            self.capture()
+        else:
+            self.amend()
+
     def undo(self) -> None:
         """Undo what was done last."""
         self._rewind(self._done, self._undone, self.undo, back=True)
