@@ -114,9 +114,7 @@ def dock(viewer, open_dock):
 @pytest.fixture
 def worked(dock, hand):
     """A dock in which an object was followed."""
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     return dock
 
 

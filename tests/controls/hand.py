@@ -72,6 +72,13 @@ class Hand:
             layer.add_rectangles(box)
         return layer
 
+    def follow(self, dock, *points):
+        """Add points, if any, and follow what is prompted to the end."""
+        if points:
+            self.add_points(dock, *points)
+        dock.annotator.propagate()
+        self.wait_until_idle(dock)
+
     @staticmethod
     def previewed(viewer) -> set[int]:
         return (

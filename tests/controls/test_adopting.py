@@ -106,8 +106,7 @@ def test_correction_goes_on_from_what_was_tracked(
 
     adopted.panels.objects.make_current(5)
     adopted.panels.track.objects.setCurrentIndex(1)
-    adopted.annotator.propagate()
-    hand.wait_until_idle(adopted)
+    hand.follow(adopted)
 
     assert bench_session() is session
     assert viewer.layers[LABELS].data is session.labels
@@ -152,8 +151,7 @@ def test_earlier_prompts_stay_out_of_it(dock, viewer, session, hand):
     mine = hand.add_points(dock, [0, 70, 20])
 
     dock.adopt(session)
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
 
     assert mine in viewer.layers
     assert len(session.prompts(1, 0)) == 2
@@ -174,8 +172,7 @@ def test_depth_of_four_axes_is_played_at_its_time(blobs, tiny_model, qtbot, hand
     assert widget.panels.image.axes.currentIndex() == 1
     assert viewer.dims.current_step[:2] == (2, 3)
     widget.panels.track.direction.setCurrentText("Forward →")
-    widget.annotator.propagate()
-    hand.wait_until_idle(widget)
+    hand.follow(widget)
 
     np.testing.assert_array_equal(session.labels, before)
     assert before[2].any()

@@ -47,9 +47,7 @@ def unsaved(blobs, tiny_model) -> Session:
 
 def work_on(dock, hand, qtbot):
     """Prompt an object, and follow it."""
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
 
 
 def test_nothing_is_written_before_there_is_work(dock, qtbot):
@@ -183,9 +181,7 @@ def test_work_on_a_second_image_names_the_model_that_was_chosen(
     dock.panels.model.choose("second")
     work_on(dock, hand, qtbot)
     dock.panels.image.images.pick(viewer.add_image(blobs[0][:, ::-1], name="other"))
-    hand.add_points(dock, [0, 30, 88])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 88])
     shut(dock)
 
     named = []
@@ -245,8 +241,7 @@ def test_restored_work_goes_on_in_the_same_file(unsaved, open_dock, viewer, qtbo
     qtbot.waitUntil(lambda: not dock.panels.unsaved.isHidden(), timeout=WAIT)
     dock.panels.unsaved.restore_button.click()
     qtbot.waitUntil(lambda: LABELS in viewer.layers, timeout=WAIT)
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
     shut(dock)
 
     (found,) = find_unsaved()

@@ -83,9 +83,7 @@ def test_mask_that_was_taken_is_accepted(dock, viewer, offered, strip, qtbot):
 def test_mask_that_was_taken_is_followed(dock, viewer, offered, strip, hand):
     strip.buttons[2].click()
 
-    dock.annotator.propagate()
-
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
     assert np.array_equal(viewer.layers[LABELS].data[0] == 1, offered.masks[2].full((96, 128)))
 
 

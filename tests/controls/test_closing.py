@@ -34,9 +34,7 @@ def saved(dock, data, model):
 @pytest.fixture
 def just_clicked(docked, hand):
     """Object 1 was followed, and has just been clicked again."""
-    hand.add_points(docked, [0, 30, 40])
-    docked.annotator.propagate()
-    hand.wait_until_idle(docked)
+    hand.follow(docked, [0, 30, 40])
     settle(docked)
     hand.add_points(docked, [3, 36, 40])
 
@@ -83,9 +81,7 @@ def test_prompts_of_all_layers_stay_when_the_viewer_is_closed(
 def test_edits_that_wait_when_the_dock_is_closed_are_made(
     window, docked, hand, qtbot, blobs, tiny_model, monkeypatch
 ):
-    hand.add_points(docked, [0, 30, 40])
-    docked.annotator.propagate()
-    hand.wait_until_idle(docked)
+    hand.follow(docked, [0, 30, 40])
     qtbot.waitUntil(lambda: not docked.annotator.is_busy, timeout=WAIT)
     free, use = threading.Event(), Bench.use
 
@@ -177,8 +173,7 @@ def in_channels(window, docked, blobs, hand, qtbot):
     window.dims.set_point(0, 0)
     layer = next(layer for layer in docked.annotator.layers.layers())
     layer.add(layer.world_to_data(image.data_to_world((0, 0, 30, 40))))
-    docked.annotator.propagate()
-    hand.wait_until_idle(docked)
+    hand.follow(docked)
     qtbot.wait(300)
     return data
 

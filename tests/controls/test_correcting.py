@@ -17,8 +17,7 @@ def tracked(docked, window, hand, qtbot):
     """Two objects, followed through all frames."""
     hand.add_boxes(docked, hand.rectangle(10, 20, 50, 60), hand.rectangle(45, 75, 75, 105))
     docked.annotator.segment()
-    docked.annotator.propagate()
-    hand.wait_until_idle(docked)
+    hand.follow(docked)
     docked.panels.objects.make_current(1)
     qtbot.waitUntil(lambda: len(docked.annotator.reviewer.summary.rows) == 2, timeout=WAIT)
     return docked

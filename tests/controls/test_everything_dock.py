@@ -351,8 +351,7 @@ def test_all_are_tracked_in_the_dock_that_is_open(
     in_window.filter.track_button.click()
     qtbot.waitUntil(lambda: len(docked.panels.objects.names()) == 2, timeout=WAIT)
     qtbot.waitUntil(lambda: not docked.annotator.is_busy, timeout=WAIT)
-    docked.annotator.propagate()
-    hand.wait_until_idle(docked)
+    hand.follow(docked)
 
     labels = next(layer.data for layer in window.layers if layer.name == "SAM 2 labels")
     np.testing.assert_array_equal(labels[0], blobs[1][0])

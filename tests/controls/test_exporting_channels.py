@@ -41,9 +41,7 @@ def channelled(request, dock, viewer, stack, hand):
     viewer.dims.set_point(1 - axis, 0)
     point = [0, 30, 40]
     point.insert(axis, 0)
-    hand.add_points(dock, point)
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, point)
     return dock
 
 

@@ -55,9 +55,7 @@ def test_propagate_fills_the_labels_frame_by_frame(dock, viewer, gate, qtbot, ha
 
 
 def test_following_takes_the_place_of_a_preview_that_waits(dock, viewer, qtbot, hand):
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     qtbot.wait(250)
 
     assert hand.previewed(viewer) == set()
@@ -70,8 +68,7 @@ def test_range_and_direction_are_kept(dock, viewer, hand):
     track.direction.setCurrentIndex(track.direction.findData("backward"))
     track.first.setValue(2)
 
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
 
     assert hand.frames_with_labels(viewer) == [2, 3, 4]
 
@@ -81,8 +78,7 @@ def test_only_selected_objects_are_followed(dock, viewer, hand):
     dock.annotator.segment()
     dock.panels.track.objects.setCurrentIndex(1)
 
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
 
     assert set(np.unique(viewer.layers[LABELS].data)) == {0, 2}
 
@@ -90,10 +86,7 @@ def test_only_selected_objects_are_followed(dock, viewer, hand):
 def test_labels_lie_on_the_image(dock, viewer, hand):
     image = viewer.layers["blobs"]
     image.rotate, image.translate = (0, 0, 30), (0, 5, 7)
-    hand.add_points(dock, [0, 30, 40])
-
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
 
     labels = viewer.layers[LABELS]
     np.testing.assert_allclose(labels.data_to_world((3, 4, 5)), image.data_to_world((3, 4, 5)))
@@ -196,9 +189,7 @@ def test_range_is_that_of_another_image_that_is_chosen(dock, viewer):
 
 
 def test_results_outlive_new_contrast_limits(dock, viewer, qtbot, hand):
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     labels = viewer.layers[LABELS]
     viewer.layers["blobs"].contrast_limits = (7, 77)
 
@@ -213,9 +204,7 @@ def test_results_outlive_new_contrast_limits(dock, viewer, qtbot, hand):
 
 
 def test_object_is_removed_from_frames_found_before_new_contrast_limits(dock, viewer, qtbot, hand):
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     viewer.layers["blobs"].contrast_limits = (7, 77)
 
     dock.panels.objects.remove_button.click()
@@ -226,8 +215,7 @@ def test_object_is_removed_from_frames_found_before_new_contrast_limits(dock, vi
 def test_removing_an_object_takes_its_prompts_and_pixels(dock, viewer, qtbot, hand):
     shapes = hand.add_boxes(dock, hand.rectangle(10, 20, 50, 60), hand.rectangle(45, 75, 75, 105))
     dock.annotator.segment()
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
 
     dock.panels.objects.make_current(1)
     dock.panels.objects.remove_button.click()

@@ -119,8 +119,7 @@ def test_objects_are_found_and_followed_in_channels(channelled, viewer, qtbot, h
     layer = hand.take_up(channelled, "point", Points)
     layer.add([0, 0, 30, 40])
     qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
-    channelled.annotator.propagate()
-    hand.wait_until_idle(channelled)
+    hand.follow(channelled)
 
     labels = viewer.layers[LABELS]
     assert labels.data.shape == (8, 1, 96, 128)

@@ -38,9 +38,7 @@ def worked(dock, viewer, hand):
     """An object is followed in both layers, of which the later one is red."""
     layers = (viewer.layers["g"], viewer.layers["r"])
     dock.panels.image.choose(viewer.layers["r"], 0, Channels(layers=layers))
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     return dock
 
 

@@ -128,8 +128,7 @@ def test_pixels_replaced_while_following_are_followed_anew(
     settle(in_window)
     assert "seen in another way" in in_window.panels.status.label.text() or gate.passed
 
-    in_window.annotator.propagate()
-    hand.wait_until_idle(in_window)
+    hand.follow(in_window)
     settle(in_window)
 
     assert in_window.session.source.data is window.layers["blobs"].data
@@ -147,8 +146,7 @@ def test_pixels_of_another_shape_have_labels_of_their_own(
         hand.wait_until_idle(in_window)
         settle(in_window)
         assert in_window.panels.track.last.value() == 4
-        in_window.annotator.propagate()
-        hand.wait_until_idle(in_window)
+        hand.follow(in_window)
         settle(in_window)
 
     assert raised == []
@@ -175,8 +173,7 @@ def test_two_viewers_do_not_know_of_each_other(
     assert not np.array_equal(first, second)
 
     other.close()
-    one.annotator.propagate()
-    hand.wait_until_idle(one)
+    hand.follow(one)
     settle(one)
 
     assert labels_of(window)[0].data.any(axis=(1, 2)).all()
@@ -188,8 +185,7 @@ def test_two_docks_in_a_window_write_labels_of_their_own(window, open_dock, hand
     settle(one)
     two = open_dock(window)  # goes on with the prompts that are there
     for dock in (one, two):
-        dock.annotator.propagate()
-        hand.wait_until_idle(dock)
+        hand.follow(dock)
         settle(dock)
 
     first, second = (layer.data for layer in labels_of(window))
@@ -225,8 +221,7 @@ def test_layers_of_the_user_with_our_names_are_left_alone(window, open_dock, han
     hand.add_points(dock, [0, 30, 40])
     dock.panels.prompts.take_up("brush")
     settle(dock)
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
     settle(dock)
 
     assert [layer.name for layer in theirs] == [POINTS, *NAMES[2:]]
@@ -291,8 +286,7 @@ def test_layers_and_viewer_are_given_back_as_they_were(window, open_dock, close_
     window.layers.selection.active = theirs
     theirs.add([0, 30, 40])
     settle(dock)
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
     assert state()[1:] != before[1:]
 
     close_dock(window, dock)
@@ -315,9 +309,7 @@ def test_docks_that_were_closed_leave_neither_widgets_nor_threads(
 ):
     def round_trip():
         dock = open_dock(window)
-        hand.add_points(dock, [0, 30, 40])
-        dock.annotator.propagate()
-        hand.wait_until_idle(dock)
+        hand.follow(dock, [0, 30, 40])
         settle(dock)
         close_dock(window, dock)
         for layer in window.layers[1:]:

@@ -79,15 +79,12 @@ def test_labels_deleted_while_following_are_made_anew(dock, viewer, gate, qtbot,
 
 
 def test_renamed_layers_are_still_the_same(dock, viewer, hand):
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     viewer.layers[LABELS].name = "mine now"
     viewer.layers[POINTS].name = "my points"
     viewer.layers["blobs"].name = "drops"
 
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
 
     names = {layer.name for layer in viewer.layers}
     assert names == {"drops", "my points", "mine now", PREVIEW} & names
@@ -110,9 +107,7 @@ def test_image_removed_while_following_stops_it(dock, viewer, gate, qtbot, hand)
 
 
 def test_nothing_of_a_removed_image_is_kept(dock, viewer, qtbot, hand):
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     labels = viewer.layers[LABELS]
     labels.brush_size = 5
     labels.paint((2, 20, 20), 1)
@@ -150,17 +145,13 @@ def test_nothing_of_an_image_that_was_refused_is_kept(dock, viewer, qtbot, hand)
 
 
 def test_another_image_has_labels_of_its_own(dock, viewer, blobs, hand):
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     first = viewer.layers[LABELS]
     before = first.data.copy()
 
     other = viewer.add_image(blobs[0][:, ::-1], name="other", scale=(1, 0.5, 0.5))
     dock.panels.image.images.pick(other)
-    hand.add_points(dock, [0, 30, 88])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 88])
 
     np.testing.assert_array_equal(first.data, before)
     assert hand.frames_with_labels(viewer) == list(range(8))
@@ -175,10 +166,7 @@ def test_any_axis_can_be_played(dock, viewer, hand):
     dock.panels.track.first.setValue(40)
     dock.panels.track.last.setValue(42)
     viewer.dims.set_point(2, 20)
-    hand.add_points(dock, [3, 34, 40])
-
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [3, 34, 40])
 
     labels = viewer.layers[LABELS].data
     assert np.flatnonzero(labels.any(axis=(0, 1))).tolist() == [40, 41, 42]
@@ -251,9 +239,7 @@ def test_two_dimensional_images_work_in_place(tiny_model, blobs, qtbot, hand):
 def test_user_layers_are_left_as_they_are(dock, viewer, blobs, hand):
     image = viewer.layers["blobs"]
     before = image.data.copy(), alignment(image)["scale"].tolist(), image.contrast_limits
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
 
     np.testing.assert_array_equal(image.data, before[0])
     assert (image.scale.tolist(), image.contrast_limits) == (before[1], before[2])

@@ -16,9 +16,7 @@ def two(docked, window, hand, qtbot):
     """Two objects in the labels of all frames, both prompted on the first."""
     hand.add_points(docked, [0, 30, 40])
     docked.annotator.new_object()
-    hand.add_points(docked, [0, 60, 90], [2, 60, 84])
-    docked.annotator.propagate()
-    hand.wait_until_idle(docked)
+    hand.follow(docked, [0, 60, 90], [2, 60, 84])
     settle(docked)
     assert set(np.unique(window.layers[LABELS].data)) == {0, 1, 2}
     return docked

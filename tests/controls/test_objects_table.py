@@ -40,8 +40,7 @@ def two(dock, viewer, hand, qtbot):
     """Two objects in the labels of all frames, each in a box."""
     hand.add_boxes(dock, hand.rectangle(10, 20, 50, 60), hand.rectangle(45, 75, 75, 105))
     dock.annotator.segment()
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
     dock.resize(320, 900)
     dock.show()
     return dock

@@ -69,8 +69,7 @@ def test_session_is_replaced_only_when_following_has_stopped(
     gate.open.set()
     qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
     old = writers[0][0]
-    following.annotator.propagate()
-    hand.wait_until_idle(following)
+    hand.follow(following)
 
     sessions = [session for session, _ in writers]
     # No frame of the first after one of the second; nor the one that was under way.
@@ -189,9 +188,7 @@ def test_accepting_while_following_keeps_both(following, viewer, gate, qtbot, ha
 
 
 def test_going_back_to_an_image_finds_its_objects_again(dock, viewer, blobs, qtbot, hand):
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     other = viewer.add_image(blobs[0][:, ::-1], name="other", scale=(1, 0.5, 0.5))
     dock.panels.image.images.pick(other)
     hand.add_points(dock, [0, 30, 88])

@@ -114,8 +114,7 @@ def test_removed_object_is_painted_nowhere(dock, viewer, qtbot):
 def test_painted_object_is_followed_from_its_frame(dock, viewer, qtbot, hand):
     layer = paint(dock, viewer, 2, 34, 40, size=15)
     dock.panels.track.direction.setCurrentText("Forward →")
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
 
     labels = viewer.layers[LABELS].data
     np.testing.assert_array_equal(labels[2], layer.data[2])
@@ -236,9 +235,7 @@ def test_labels_that_are_taken_over_are_read_in_no_time_of_the_window(
 
 
 def test_result_can_be_mended_with_the_brush(dock, viewer, qtbot, hand):
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     wait(qtbot, dock)
     viewer.dims.set_point(0, 4)
     found = viewer.layers[LABELS].data[4].copy()

@@ -54,9 +54,7 @@ def session(dock):
 
 def follow(dock, hand, qtbot, point, lock=True):
     """Prompt an object, follow it, and lock it on the frame that is shown."""
-    hand.add_points(dock, point)
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, point)
     if lock:
         dock.annotator.reviewer.toggle_lock()
     settle(dock)
@@ -220,8 +218,7 @@ def test_places_left_long_ago_take_no_room_and_go_on_as_before(planes, tzyx, qtb
     labels = tzyx.layers[LABELS].data
     before = labels.copy()
     go(tzyx, 0, 0)
-    planes.annotator.propagate()
-    hand.wait_until_idle(planes)
+    hand.follow(planes)
 
     assert session(planes) is first
     np.testing.assert_array_equal(labels, before)

@@ -131,8 +131,7 @@ def test_points_are_of_the_current_object(dock, hand):
 def test_tool_stays_in_hand_when_results_appear(dock, viewer, qtbot, hand):
     points = hand.add_points(dock, [0, 30, 40])
     qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
 
     assert viewer.layers.selection.active is points
     assert dock.panels.prompts.tools["point"].isChecked()
@@ -141,8 +140,7 @@ def test_tool_stays_in_hand_when_results_appear(dock, viewer, qtbot, hand):
 def test_prompts_lie_above_preview_and_preview_above_labels(dock, viewer, qtbot, hand):
     hand.add_points(dock, [0, 30, 40])
     qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
 
     assert [layer.name for layer in viewer.layers] == ["blobs", LABELS, PREVIEW, POINTS]
 
@@ -264,8 +262,7 @@ def test_model_works_off_the_main_thread(dock, viewer, qtbot, monkeypatch, hand)
     monkeypatch.setattr(Tracker, "prompt", noting)
     hand.add_points(dock, [0, 30, 40])
     qtbot.waitUntil(lambda: hand.previewed(viewer) == {1}, timeout=WAIT)
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
 
     assert threads
     assert threading.main_thread() not in threads
@@ -303,10 +300,7 @@ def test_object_whose_prompts_say_nothing_is_left_out_of_following(dock, viewer,
     hand.add_points(dock, [0, 30, 40])
     dock.annotator.toggle_sign()
     dock.annotator.new_object()
-    hand.add_points(dock, [0, 60, 90])
-
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 60, 90])
 
     assert set(np.unique(viewer.layers[LABELS].data)) == {0, 2}
     assert "object 1 is not followed: Negative points" in dock.panels.status.remark.text()

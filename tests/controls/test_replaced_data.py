@@ -45,9 +45,7 @@ def test_the_range_is_that_of_the_new_pixels(dock, viewer):
 def test_what_was_found_in_the_old_pixels_is_put_aside(
     dock, viewer, blobs, tiny_model, qtbot, hand, n_frames
 ):
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     dock.annotator.reviewer.toggle_lock()
     settle(dock)
     first = viewer.layers[LABELS]
@@ -55,8 +53,7 @@ def test_what_was_found_in_the_old_pixels_is_put_aside(
 
     viewer.layers["blobs"].data = np.ascontiguousarray(blobs[0][:n_frames, ::-1])
     settle(dock)
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock)
     settle(dock)
     dock.annotator.shut()
     assert QThreadPool.globalInstance().waitForDone(WAIT)

@@ -43,8 +43,7 @@ def reviewed(docked, window, hand, qtbot):
     """Two objects, followed through all frames and summed up."""
     hand.add_boxes(docked, hand.rectangle(10, 20, 50, 60), hand.rectangle(45, 75, 75, 105))
     docked.annotator.segment()
-    docked.annotator.propagate()
-    hand.wait_until_idle(docked)
+    hand.follow(docked)
     docked.panels.prompts.show_tool("")
     reviewer = docked.annotator.reviewer
     qtbot.waitUntil(

@@ -257,9 +257,7 @@ def test_large_labels_are_kept_on_the_disk(
     viewer, dock, hand, monkeypatch, qtbot, tiny_model, blobs
 ):
     monkeypatch.setattr(label_arrays, "MEMORY_BYTES", 1000)
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     labels = viewer.layers[LABELS].data
     assert not isinstance(labels, np.ndarray)
     assert labels.chunks == (1, 96, 128)
@@ -278,9 +276,7 @@ def test_large_labels_of_saved_work_are_taken_away_once_nothing_shows_them(
     dock, hand, monkeypatch, path, wait, tiny_model, blobs
 ):
     monkeypatch.setattr(label_arrays, "MEMORY_BYTES", 1000)
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     dock.annotator.files.save_to(path)
     wait(dock)
     labels = dock.annotator._viewer.layers[LABELS].data

@@ -67,9 +67,7 @@ def test_session_waits_for_the_frame_under_way_only(following, gate, qtbot):
 
 
 def test_session_goes_on_with_what_the_dock_has_found(dock, hand, qtbot, viewer):
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
 
     assert dock.session.labels is viewer.layers[LABELS].data
     assert dock.session.quality.rows(1)["frame"].tolist() == list(range(8))
@@ -89,9 +87,7 @@ def test_object_of_a_script_is_listed_and_stays(dock, hand, qtbot):
 def test_prompt_of_a_script_is_followed_by_the_dock(dock, hand, qtbot, viewer):
     session = dock.session
     session.add_points(session.add_object("of a script"), 2, [[60, 85]])
-    hand.add_points(dock, [0, 30, 40])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 30, 40])
     settle(dock)
 
     assert set(np.unique(viewer.layers[LABELS].data)) == {0, 1, 2}

@@ -34,9 +34,7 @@ def tracked(dock, viewer, other, hand):
     """Two objects, followed through the first image."""
     hand.add_points(dock, [0, 30, 40])
     dock.annotator.new_object()
-    hand.add_points(dock, [0, 60, 90])
-    dock.annotator.propagate()
-    hand.wait_until_idle(dock)
+    hand.follow(dock, [0, 60, 90])
     settle(dock)
     return dock
 

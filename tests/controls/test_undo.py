@@ -17,8 +17,7 @@ SHIFT = Qt.KeyboardModifier.ShiftModifier
 
 
 def propagate(docked, keys, hand):
-    docked.annotator.propagate()
-    hand.wait_until_idle(docked)
+    hand.follow(docked)
     settle(docked)
 
 

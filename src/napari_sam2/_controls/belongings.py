@@ -11,13 +11,10 @@ from napari_sam2._controls.owners import bring_back, is_owned, is_with, own, own
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
-    from napari.components import ViewerModel
     from napari.layers import Image, Layer
 
+    from napari_sam2._controls.adoption import Parts
     from napari_sam2._controls.object_table import Listed
-    from napari_sam2._controls.painting import Painting
-    from napari_sam2._controls.panels import Panels
-    from napari_sam2._controls.prompt_layers import PromptLayers
     from napari_sam2._controls.tools import Tools
 
 
@@ -38,27 +35,16 @@ class Belongings:
 
     Parameters
     ----------
-    viewer : ViewerModel
-    panels : Panels
-    layers : PromptLayers
-    painting : Painting
+    parts : Parts
     tools : Tools
     """
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        panels: Panels,
-        layers: PromptLayers,
-        painting: Painting,
-        tools: Tools,
-    ) -> None:
-        self._viewer, self._panels, self._tools = viewer, panels, tools
-        self._layers, self._painting = layers, painting
+    def __init__(self, parts: Parts, tools: Tools) -> None:
+        self._viewer, self._panels, self._tools = parts.viewer, parts.panels, tools
+        self._layers, self._painting = parts.layers, parts.painting
         self._kept: WeakKeyDictionary[Image, Kept] = WeakKeyDictionary()
         self._image: ReferenceType[Image] | None = None  #: whose objects are listed
-        # Before whoever else hears of it, so that nothing is read of one image for another.
-        panels.image.changed.connect(self._follow)
+        self._panels.image.changed.connect(self._follow)
         self._follow()
 
     def _follow(self) -> None:

@@ -7,12 +7,9 @@ from typing import TYPE_CHECKING
 from napari_sam2._worker import Call, ignore
 
 if TYPE_CHECKING:
-    from napari.components import ViewerModel
     from napari.layers import Labels
 
-    from napari_sam2._controls.painting import Painting
-    from napari_sam2._controls.panels import Panels
-    from napari_sam2._controls.prompt_layers import PromptLayers
+    from napari_sam2._controls.adoption import Parts
     from napari_sam2._worker import Queue
 
 
@@ -21,28 +18,19 @@ class Tools:
 
     Parameters
     ----------
-    viewer : ViewerModel
-    panels : Panels
-    layers : PromptLayers
-    painting : Painting
+    parts : Parts
     edits : Queue
         Where longer work is done.
     """
 
-    def __init__(
-        self,
-        viewer: ViewerModel,
-        panels: Panels,
-        layers: PromptLayers,
-        painting: Painting,
-        edits: Queue,
-    ) -> None:
-        self._viewer, self._panels, self._edits = viewer, panels, edits
-        self._layers, self._painting = layers, painting
-        for source in (layers, painting):
+    def __init__(self, parts: Parts, edits: Queue) -> None:
+        self._viewer, self._panels, self._edits = parts.viewer, parts.panels, edits
+        self._layers, self._painting = parts.layers, parts.painting
+        panels = self._panels
+        for source in (self._layers, self._painting):
             source.tool_changed.connect(self._show)
             source.object_picked.connect(panels.objects.make_current)
-        layers.click_without_box.connect(self._explain_boxes)
+        self._layers.click_without_box.connect(self._explain_boxes)
         panels.objects.current_changed.connect(self.set_next)
         panels.prompts.sign_changed.connect(self.set_next)
         panels.prompts.tool_taken.connect(self.take)
