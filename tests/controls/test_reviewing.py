@@ -251,6 +251,45 @@ def test_many_objects_and_frames_are_shown_within_50_ms(dock, long_summary):
     assert max(took) < 0.05
 
 
+@pytest.fixture
+def crowd() -> list[Curve]:
+    """Objects that are as sure on all frames, each a little more than the one before."""
+    values = np.linspace(0.1, 0.9, 40)
+    return [
+        Curve(i, f"cell {i}", QColor("blue"), np.arange(100), np.full(100, value))
+        for i, value in enumerate(values, start=2)
+    ]
+
+
+def colored(plot, curves) -> int:
+    """Count the curves that are seen in their colour."""
+    places = [QPoint(round(plot.x_of(50)), round(plot.y_of(c.values[0]))) for c in curves]
+    return sum(has_color(plot, "blue", place) for place in places)
+
+
+def test_many_curves_are_drawn_a_few_at_a_time_and_all_in_the_end(plot, crowd, monkeypatch, qtbot):
+    monkeypatch.setattr("napari_sam2._controls.quality_plot.SLICE", 0)
+    plot.resize(300, 500)
+
+    plot.show_curves(crowd, 100, (0.0, 1.0))
+
+    assert colored(plot, crowd[-1:]) == 0
+    qtbot.waitUntil(lambda: colored(plot, crowd) == len(crowd), timeout=WAIT)
+
+
+def test_earlier_curves_are_seen_until_others_are_drawn(plot, crowd, monkeypatch, qtbot):
+    plot.resize(300, 500)
+    plot.show_curves(crowd, 100, (0.0, 1.0))
+    qtbot.waitUntil(lambda: colored(plot, crowd) == len(crowd), timeout=WAIT)
+    monkeypatch.setattr("napari_sam2._controls.quality_plot.SLICE", 0)
+
+    plot.show_curves(crowd[:25], 100, (0.0, 1.0))
+
+    assert colored(plot, crowd[-1:]) == 1
+    qtbot.waitUntil(lambda: colored(plot, crowd[25:]) == 0, timeout=WAIT)
+    assert colored(plot, crowd[:25]) == 25
+
+
 def test_summary_says_what_is_prompted_and_locked(blobs, tiny_model):
     session = Session(blobs[0], tiny_model)
     cell = session.add_object()

@@ -1,14 +1,16 @@
-"""Numbers of objects over frames: a line each, drawn once and looked at often."""
+"""Numbers of objects over frames: a line each, drawn a few at a time and looked at often."""
 
 from __future__ import annotations
 
 import math
 import struct
+from collections import deque
 from dataclasses import dataclass
+from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from qtpy.QtCore import QByteArray, QDataStream, QEvent, QPointF, QRectF, QSize, Qt, Signal
+from qtpy.QtCore import QByteArray, QDataStream, QEvent, QPointF, QRectF, QSize, Qt, QTimer, Signal
 from qtpy.QtGui import QColor, QHelpEvent, QPainter, QPen, QPixmap, QPolygonF
 from qtpy.QtWidgets import QToolTip, QWidget
 
@@ -23,6 +25,7 @@ MOST_MARKS = 400  #: with more, only those of the current object are drawn
 MOST_POINTS = 20_000  #: of all lines; with more, columns are wider, for speed
 MOST_SMOOTH = 20  #: with more curves, only the current one is smoothed, for speed
 DOT = 2.6  #: radius, in pixels
+SLICE = 0.008  #: seconds of drawing at a time, so that the window answers between
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +45,8 @@ class QualityPlot(QWidget):
     """Draws curves, and the current frame as a line across them.
 
     Thousands of frames are drawn as the lowest and highest value of each column of pixels: a
-    single bad frame is never lost.
+    single bad frame is never lost. Hundreds of objects are drawn a few at a time, on a picture
+    that takes the place of the earlier one when it is done.
     """
 
     picked = Signal(int, int)  #: the frame, and the object of the nearest line, 0 for none
@@ -52,7 +56,14 @@ class QualityPlot(QWidget):
         self._curves: list[Curve] = []
         self._n_frames, self._low, self._high = 1, 0.0, 1.0
         self._frame = self._current = 0
-        self._drawn: QPixmap | None = None  #: all but the current frame
+        self._drawn: QPixmap | None = None  #: all but the current frame and object
+        self._sketch: QPixmap | None = None  #: the next one, as far as it is drawn
+        self._left: deque[Curve] = deque()  #: what is to be drawn on it
+        self._step, self._is_marked = 1, True  #: how; see `_begin`
+        self._is_stale = False  #: whether there are other curves by now
+        self._next = QTimer(self)
+        self._next.setSingleShot(True)
+        self._next.timeout.connect(self._draw_on)
         self.setMinimumHeight(110)
         self.setMouseTracking(False)
         self.setCursor(Qt.CursorShape.CrossCursor)
@@ -75,6 +86,7 @@ class QualityPlot(QWidget):
         self, curves: list[Curve], n_frames: int, limits: tuple[float, float] | None
     ) -> None:
         """Draw these curves instead; the limits are of the values, around all unless given."""
+        scale = self._n_frames, self._low, self._high
         self._curves, self._n_frames = curves, max(n_frames, 1)
         if limits is None:
             ends = [
@@ -82,7 +94,13 @@ class QualityPlot(QWidget):
             ]
             limits = (min([0.0, *map(float, ends)]), max([1e-6, *map(float, ends)]))
         self._low, self._high = limits
-        self._redraw()
+        if (self._n_frames, *limits) != scale:
+            self._redraw()
+        elif self._sketch is None:
+            self._begin()
+        else:  # or one that takes longer than until the next curves would never be done
+            self._is_stale = True
+        self.update()
 
     def show_frame(self, frame: int) -> None:
         """Mark the current frame."""
@@ -94,7 +112,7 @@ class QualityPlot(QWidget):
         """Draw one object over all others."""
         if object_id != self._current:
             self._current = object_id
-            self._redraw()
+            self.update()
 
     def x_of(self, frame: float) -> float:
         """Give where a frame is, in pixels from the left."""
@@ -161,18 +179,58 @@ class QualityPlot(QWidget):
 
     def paintEvent(self, event: QPaintEvent | None) -> None:
         """Draw; called by Qt."""
-        if self._drawn is None:
-            self._drawn = self._draw()
+        if self._drawn is None and self._sketch is None:
+            self._begin()
+        if self._sketch is not None:
+            self._draw_on()
         painter = QPainter(self)
-        painter.drawPixmap(0, 0, self._drawn)
+        if (picture := self._drawn or self._sketch) is not None:
+            painter.drawPixmap(0, 0, picture)
+        for curve in (one for one in self._curves if one.object_id == self._current):
+            self._draw_curve(painter, curve, is_current=True)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, False)
         painter.setPen(QPen(self._ink(), 1))
         x = round(self.x_of(self._frame))
         painter.drawLine(x, TOP - 4, x, self.height() - BOTTOM + 3)
         painter.end()
 
     def _redraw(self) -> None:
-        self._drawn = None
+        """Draw anew, as all lies elsewhere or has other colours."""
+        self._drawn = self._sketch = None
         self.update()
+
+    def _begin(self) -> None:
+        """Begin another picture."""
+        ratio = self.devicePixelRatioF()
+        self._sketch = pixmap = QPixmap(self.size() * ratio)
+        pixmap.setDevicePixelRatio(ratio)
+        pixmap.fill(QColor(0, 0, 0, 0))
+        painter = QPainter(pixmap)
+        self._draw_axes(painter)
+        painter.end()
+        self._left, self._is_stale = deque(self._curves), False
+        self._step = math.ceil(2 * len(self._curves) * self.width() / MOST_POINTS)  # pixels
+        n_marks = sum(len(one.prompted) + len(one.locked) for one in self._curves)
+        self._is_marked = n_marks <= MOST_MARKS
+        self._next.start(0)
+
+    def _draw_on(self) -> None:
+        """Draw as many curves as there is time for now."""
+        if self._sketch is None:
+            return
+        begun, painter = perf_counter(), QPainter(self._sketch)
+        while self._left:
+            self._draw_curve(painter, self._left.popleft())
+            if perf_counter() - begun > SLICE:
+                break
+        painter.end()
+        if self._left:
+            self._next.start(0)
+            return
+        self._drawn, self._sketch = self._sketch, None
+        self.update()
+        if self._is_stale:
+            self._begin()
 
     def _ink(self, strength: float = 1.0) -> QColor:
         color = QColor(self.palette().windowText().color())
@@ -185,28 +243,15 @@ class QualityPlot(QWidget):
         pairs = zip(color.getRgbF()[:3], below.getRgbF()[:3], strict=True)
         return QColor.fromRgbF(*(0.6 * (one or 0) + 0.4 * (other or 0) for one, other in pairs))
 
-    def _draw(self) -> QPixmap:
-        ratio = self.devicePixelRatioF()
-        pixmap = QPixmap(self.size() * ratio)
-        pixmap.setDevicePixelRatio(ratio)
-        pixmap.fill(QColor(0, 0, 0, 0))
-        painter = QPainter(pixmap)
-        self._draw_axes(painter)
-        n_points = 2 * len(self._curves) * self.width()
-        step = math.ceil(n_points / MOST_POINTS)  # pixels
-        n_marks = sum(len(c.prompted) + len(c.locked) for c in self._curves)
-        for curve in sorted(self._curves, key=lambda c: c.object_id == self._current):
-            is_current = curve.object_id == self._current
-            color = curve.color if is_current else self._faint(curve.color)
-            smooth = is_current or len(self._curves) <= MOST_SMOOTH
-            painter.setRenderHint(QPainter.RenderHint.Antialiasing, smooth)
-            painter.setPen(QPen(color, 2.0 if is_current else 1.2 if smooth else 1.0))
-            for part in self._lines(curve, 1 if is_current else step):
-                painter.drawPolyline(part)
-            if is_current or n_marks <= MOST_MARKS:
-                self._draw_marks(painter, curve)
-        painter.end()
-        return pixmap
+    def _draw_curve(self, painter: QPainter, curve: Curve, *, is_current: bool = False) -> None:
+        smooth = is_current or len(self._curves) <= MOST_SMOOTH
+        color = curve.color if is_current else self._faint(curve.color)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing, smooth)
+        painter.setPen(QPen(color, 2.0 if is_current else 1.2 if smooth else 1.0))
+        for part in self._lines(curve, 1 if is_current else self._step):
+            painter.drawPolyline(part)
+        if is_current or self._is_marked:
+            self._draw_marks(painter, curve)
 
     def _draw_axes(self, painter: QPainter) -> None:
         right, bottom = self.width() - RIGHT, self.height() - BOTTOM
@@ -230,7 +275,8 @@ class QualityPlot(QWidget):
         xs = self.x_of(0) + curve.frames * (self.x_of(1) - self.x_of(0))
         ys = self.y_of(0) + curve.values * (self.y_of(1) - self.y_of(0))
         parts = []
-        breaks = np.flatnonzero(np.diff(curve.frames) > 1) + 1
+        is_whole = len(xs) and curve.frames[-1] - curve.frames[0] + 1 == len(xs)
+        breaks = np.zeros(0, int) if is_whole else np.flatnonzero(np.diff(curve.frames) > 1) + 1
         for x, y in zip(np.split(xs, breaks), np.split(ys, breaks), strict=True):
             if len(x) > 2 * self.width() / step:
                 x, y = _by_column(x, y, step)
@@ -253,6 +299,8 @@ class QualityPlot(QWidget):
 
     def _places(self, curve: Curve, frames: Sequence[int]) -> list[QPointF]:
         """Give where a curve is on some frames, as far as it is known."""
+        if not len(frames):
+            return []
         known = np.isin(curve.frames, frames)
         pairs = zip(curve.frames[known].tolist(), curve.values[known].tolist(), strict=True)
         return [QPointF(self.x_of(frame), self.y_of(value)) for frame, value in pairs]
