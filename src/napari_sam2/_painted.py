@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from threading import RLock
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 import numpy as np
 
@@ -31,7 +32,7 @@ class Painted(np.ndarray):
 
     axis: int | None
     written: set[int]  #: positions ever written
-    fresh: set[int]  #: those written since they were read
+    readers: WeakSet[PaintReader]  #: each is told what is written
     place: int  #: how many planes were put, and not taken back
     _puts: list[tuple[Any, Pixels | None]]  #: where, and what differs on the other side
     _gains: list[int]  #: pixels that each of these painted, less those that it cleared
@@ -57,7 +58,7 @@ class Painted(np.ndarray):
         return made
 
     def __array_finalize__(self, other: Any) -> None:
-        self.axis, self.written, self.fresh = None, set(), set()
+        self.axis, self.written, self.readers = None, set(), WeakSet()
         self.place, self._puts, self._gains = 0, [], []
 
     @property
@@ -71,14 +72,8 @@ class Painted(np.ndarray):
         with _NOTING:
             # New sets: another thread may be reading the old ones.
             self.written = self.written | places
-            self.fresh = self.fresh | places
-
-    def take_fresh(self, places: set[int] | None = None) -> set[int]:
-        """Give those of some places, or of all, that are to be read, and count them as read."""
-        with _NOTING:
-            taken = self.fresh if places is None else self.fresh & places
-            self.fresh = self.fresh - taken
-        return taken
+            for reader in self.readers:
+                reader.unread = reader.unread | places
 
     def put_plane(self, index: tuple[int | slice, ...], plane: np.ndarray) -> None:
         """Write a plane so that it can be taken back; what was taken back before is forgotten."""
@@ -137,29 +132,40 @@ class PaintReader:
 
     def __init__(self, painted: Painted, stack: Stack) -> None:
         self._painted, self._stack = painted, stack
+        self.unread: set[int]  #: frames that were written since they were read
         self._masks: dict[int, dict[int, MaskPrompt]] = {}
         self._reading = RLock()  # or what was read first might be noted last
-        painted.fresh = painted.fresh | painted.written
-        if painted.axis != stack.axis:  # what was noted is of another axis
-            painted.fresh = set(range(stack.n_frames)) if painted.written else set()
-            painted.written, painted.axis = set(painted.fresh), stack.axis
+        with _NOTING:
+            if painted.axis != stack.axis:  # what was noted is of another axis
+                painted.written = set(range(stack.n_frames)) if painted.written else set()
+                painted.axis = stack.axis
+                painted.readers.clear()
+            self.unread = painted.written
+            painted.readers.add(self)
 
     def is_of(self, painted: Painted, stack: Stack) -> bool:
-        """Whether it reads these frames of this array."""
-        return self._painted is painted and self._stack.same_place(stack)
+        """Whether it reads these frames of this array, and is told what is written there."""
+        return self in painted.readers and self._stack.same_place(stack)
 
     def read(self) -> dict[int, dict[int, MaskPrompt]]:
         """Give masks by frame, then by object."""
         with self._reading:
-            for frame in self._painted.take_fresh():
+            for frame in self._take():
                 self._read(frame)
             return {frame: found for frame, found in sorted(self._masks.items()) if found}
 
     def read_frame(self, frame: int) -> None:
         """Read one frame, for `read` to know it."""
         with self._reading:
-            if self._painted.take_fresh({frame}):
+            if self._take({frame}):
                 self._read(frame)
+
+    def _take(self, places: set[int] | None = None) -> set[int]:
+        """Give those of some frames, or of all, that are to be read, and count them as read."""
+        with _NOTING:
+            taken = self.unread if places is None else self.unread & places
+            self.unread = self.unread - taken
+        return taken
 
     def erase(self, object_id: int, frame: int | None = None) -> bool:
         """Take an object out of one frame, or of all; say whether it was there."""

@@ -7,6 +7,7 @@ import threading
 import numpy as np
 import pytest
 from hand import settle
+from napari.components import ViewerModel
 from qtpy.QtCore import Qt
 
 from napari_sam2 import _painted
@@ -232,6 +233,42 @@ def test_labels_that_are_taken_over_are_read_in_no_time_of_the_window(
     assert sorted(dock.annotator._read().prompts[9]) == list(range(8))
     assert len(threads) == 8
     assert threading.main_thread() not in threads
+
+
+@pytest.fixture
+def read(monkeypatch) -> list[int]:
+    """Which frames are read as masks, in this order."""
+    frames: list[int] = []
+
+    def noting(frame, labels):
+        frames.append(frame)
+        return mask_prompts(frame, labels)
+
+    monkeypatch.setattr(_painted, "mask_prompts", noting)
+    return frames
+
+
+def test_paint_of_another_plane_is_read_once(blobs, open_dock, read):
+    viewer = ViewerModel()
+    viewer.add_image(np.stack([blobs[0][:4]] * 3, axis=1))  # (T, Z, Y, X)
+    viewer.dims.set_point([0, 1], [0, 0])
+    dock = open_dock(viewer)
+    dock.panels.prompts.take_up("brush")
+    painted = viewer.layers[NAME].data
+    painted[:, 0, 20:40, 30:50] = 1
+
+    for plane in (0, 1, 0):
+        viewer.dims.set_point(1, plane)
+        prompts = dock.annotator._read().prompts
+    assert read == [0, 1, 2, 3]
+    assert sorted(prompts[1]) == [0, 1, 2, 3]
+    painted[2, 0, 30:60, 30:50] = 1
+    viewer.dims.set_point(1, 1)
+    assert not dock.annotator._read().prompts
+    viewer.dims.set_point(1, 0)
+
+    assert dock.annotator._read().prompts[1][2][0].part.shape == (40, 20)
+    assert read == [0, 1, 2, 3, 2]
 
 
 def test_result_can_be_mended_with_the_brush(dock, viewer, qtbot, hand):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 NAME = "SAM 2 paint"
 BRUSHES = {"paint", "erase", "fill", "polygon"}
 OPACITY = 0.6
+MOST_READERS = 64  #: places in an image, of which it is kept what was read
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ class Painting(QObject):
         self._viewer = viewer
         self._layer: Labels | None = None
         self._removed: Labels | None = None  #: the layer, after it was removed
-        self._reader: PaintReader | None = None
+        self._readers: deque[PaintReader] = deque(maxlen=MOST_READERS)  #: the one in use last
         self._next = 1
         for layer in viewer.layers:  # of an earlier dock
             if _is_paint(layer):
@@ -226,9 +228,12 @@ class Painting(QObject):
         if self._layer is None or not self._fits(stack):
             return None
         painted = self._painted(self._layer)
-        if self._reader is None or not self._reader.is_of(painted, stack):
-            self._reader = PaintReader(painted, stack)
-        return self._reader
+        if not (self._readers and self._readers[-1].is_of(painted, stack)):
+            known = next((one for one in self._readers if one.is_of(painted, stack)), None)
+            if known is not None:  # what is painted there has been read
+                self._readers.remove(known)
+            self._readers.append(known or PaintReader(painted, stack))
+        return self._readers[-1]
 
     def _fits(self, stack: Stack) -> bool:
         layer = self._layer
@@ -241,7 +246,8 @@ class Painting(QObject):
         return painted
 
     def _follow(self, layer: Labels | None) -> None:
-        old, self._layer, self._reader = self._layer, layer, None
+        old, self._layer = self._layer, layer
+        self._readers.clear()
         for one, act in ((old, "disconnect"), (layer, "connect")):
             if one is not None:
                 getattr(one.events.set_data, act)(self._notice)
@@ -253,7 +259,10 @@ class Painting(QObject):
 
     def _notice(self, event: Any) -> None:
         """Tell of what was written: painted, undone, or done again."""
-        if isinstance(event.source.data, Painted) and event.source.data.fresh:
+        painted = event.source.data
+        if not isinstance(painted, Painted):
+            return
+        if self._readers[-1].unread if self._readers else painted.written:
             self.edited.emit()
 
     def _notice_stroke(self, event: Any) -> None:
