@@ -196,7 +196,7 @@ class ObjectTable(QWidget):
         self.model.remove(gone)
         return gone
 
-    def use_colors(self, color: Callable[[int], Any]) -> None:
+    def use_colors(self, color: Callable[[Any], Any]) -> None:
         """Paint the swatches with the colours of a Labels layer."""
         self.model.use_colors(color)
 

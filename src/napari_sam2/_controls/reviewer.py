@@ -177,21 +177,24 @@ class Reviewer(QObject):
     def _plot(self) -> None:
         column, limits = self._panels.review.column()
         names, hidden = self._panels.objects.names(), self._panels.objects.hidden()
+        listed = names.keys() - hidden
+        shown = {i: rows for i, rows in self._summary.rows.items() if i in listed}
+        colors = self._panels.objects.model.colors(list(shown))
         curves = []
-        for object_id, rows in self._summary.rows.items():
-            if object_id in names and object_id not in hidden:
-                known = rows[~np.isnan(rows[column])]
-                curves.append(
-                    Curve(
-                        object_id,
-                        names[object_id],
-                        self._panels.objects.model.color(object_id),
-                        known["frame"],
-                        known[column].astype(float),
-                        self._summary.prompted.get(object_id, ()),
-                        self._summary.locked.get(object_id, ()),
-                    )
+        for (object_id, rows), color in zip(shown.items(), colors, strict=True):
+            values = rows[column].astype(float)
+            known = ~np.isnan(values)
+            curves.append(
+                Curve(
+                    object_id,
+                    names[object_id],
+                    color,
+                    rows["frame"][known],
+                    values[known],
+                    self._summary.prompted.get(object_id, ()),
+                    self._summary.locked.get(object_id, ()),
                 )
+            )
         self._panels.review.plot.show_curves(curves, self._summary.n_frames, limits)
 
     def _show_place(self, event: Any = None) -> None:
