@@ -63,6 +63,11 @@ class Bench:
         found = any(one.frames for one in list(made.session.objects.values()))
         return made.session.labels if found else None
 
+    def stack_of_labels(self, shown: Any) -> Stack | None:
+        """Give the stack whose labels a layer shows, as it shows them; or None."""
+        made = self.sessions.of_labels(shown)
+        return None if made is None else made.task.stack
+
     def is_loaded(self, model: str | SAM2) -> bool:
         """Whether the model is there already."""
         return self.sessions.maker.is_loaded(model)
