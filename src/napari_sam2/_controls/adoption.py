@@ -11,7 +11,7 @@ from napari.layers import Image
 
 from napari_sam2._controls.tasks import Task
 from napari_sam2._layers import Channels, full, go_to
-from napari_sam2.predictors.channels import SideBySide
+from napari_sam2.predictors.channels import Blank, SideBySide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -163,6 +163,8 @@ def _add_channels(viewer: ViewerModel, session: Session, name: str) -> tuple[Any
     layers = []
     for place, (channel, color) in enumerate(zip(source.channels, colors, strict=False)):
         data = _channel(source, channel)
+        if isinstance(data, Blank):
+            continue
         layers.append(
             _showing(viewer, data)
             or viewer.add_image(
