@@ -290,7 +290,6 @@ class Timeline(QObject):
             layers.edited.connect(self._drawn.start)
         self._painting.stroke_ended.connect(self._take_prompt_stroke)
         self._results.labels_shown.connect(self._listen)
-        self._panels.image.images.leaving.connect(self.capture)
         self._viewer.layers.events.removed.connect(self._let_go)
         objects = self._panels.objects
         for signal in (objects.current_changed, objects.renamed, objects.removed):
