@@ -11,6 +11,7 @@ from hand import settle
 from napari.layers import Points
 
 from napari_sam2._controls import entries
+from napari_sam2._layers import Channels
 
 LABELS = "SAM 2 labels"
 
@@ -257,3 +258,31 @@ def test_nothing_is_kept_of_what_was_done_with_an_image_that_is_gone(dock, viewe
     gc.collect()
 
     assert [one() for one in kept] == [None, None]
+
+
+def test_image_is_played_as_it_was_left(dock, viewer, choose):
+    dock.panels.image.play(2)
+    settle(dock)
+    choose("other")
+    assert dock.panels.image.axes.currentIndex() == 0
+
+    choose("blobs")
+
+    assert dock.panels.image.axes.currentIndex() == 2
+    assert dock.panels.image.stack().axis == 2
+
+
+def test_steps_on_an_image_with_channels_are_at_hand_again(dock, viewer, choose, hand, timeline):
+    image = viewer.add_image(np.random.default_rng(0).random((3, 2, 40, 50)), name="channels")
+    dock.panels.image.choose(image, 0, Channels(1, (1, 0)))
+    points = hand.add_points(dock, [0, 0, 20, 20])
+    settle(dock)
+    session = dock.session
+    choose("other")
+    choose("channels")
+    assert dock.panels.image.channels.channels() == Channels(1, (1, 0))
+    assert dock.session is session
+
+    timeline.undo()
+
+    assert not len(points.data)
