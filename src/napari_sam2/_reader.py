@@ -11,12 +11,12 @@ from npe2 import io_utils
 from napari_sam2._label_layers import label_colors
 from napari_sam2.results.labels import Planes
 from napari_sam2.results.stack_files import read_stack
-from napari_sam2.session_files.session_file import SUFFIX, open_session
+from napari_sam2.session_files.session_file import SUFFIX, Origin, open_session
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from napari_sam2.session_files.session_file import Origin, SavedSession
+    from napari_sam2.session_files.session_file import SavedSession
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -51,14 +51,7 @@ def read_image(origin: Origin) -> Iterator[Any]:
 
 def _read_one(path: Path) -> list[LayerData]:
     with open_session(path) as saved:
-        images = []
-        for data, options, kind in _image_layers(saved.origin):
-            try:
-                saved.view_of(data[0] if options.get("multiscale") else data)
-            except ValueError:
-                continue
-            images.append((data, {"name": saved.origin.name, **options}, kind))
-            break
+        images = list(_images_of(saved))
         labels = _labels(saved)
     placed = {key: value for _, o, _ in images for key, value in o.items() if key in PLACED}
     options = {
@@ -68,6 +61,27 @@ def _read_one(path: Path) -> list[LayerData]:
         "metadata": {SESSION: str(path.absolute())},
     }
     return [*images, (labels, {**options, **placed}, "labels")]
+
+
+def _images_of(saved: SavedSession) -> Iterator[LayerData]:
+    """Give the image of a session, or the layers that were its channels, as far as they are there.
+
+    Of several layers each is known by its shape alone, as a session knows the pixels of all.
+    """
+    shape = saved.about["stack"]["shape"]
+    for name, path in saved.origin.layers:
+        for data, options, kind in _image_layers(Origin(name, path)):
+            full = data[0] if options.get("multiscale") else data
+            if list(full.shape) == shape[1:]:
+                yield data, {**options, "name": name, "blending": "additive"}, kind
+                break
+    for data, options, kind in () if saved.origin.layers else _image_layers(saved.origin):
+        try:
+            saved.view_of(data[0] if options.get("multiscale") else data)
+        except ValueError:
+            continue
+        yield data, {"name": saved.origin.name, **options}, kind
+        break
 
 
 def _labels(saved: SavedSession) -> Any:

@@ -10,7 +10,7 @@ from functools import partial
 from threading import Condition, Event, Lock
 from typing import TYPE_CHECKING, Any, cast
 
-from napari.qt.threading import GeneratorWorker, create_worker
+from napari.qt.threading import GeneratorWorker
 from qtpy.QtCore import QThreadPool
 
 if TYPE_CHECKING:
@@ -130,7 +130,9 @@ class Job:
         call, self._waiting = self._waiting, None
         if call is None:
             return
-        worker = create_worker(_told, call.steps, _start_thread=False, _worker_class=_Worker)
+        # Not by napari's `create_worker`: the window would list it as a task, by the name of a
+        # function and until it is closed, and with it hold all that its steps have ever held.
+        worker = _Worker(_told, call.steps)
 
         def step(outcome: Any) -> None:
             if call is not self._current:

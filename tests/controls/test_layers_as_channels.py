@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import tifffile
-from hand import shut
+from hand import settle, shut
 from napari.components import ViewerModel
+from napari.layers import Image
 
 from napari_sam2._layers import Channels
+from napari_sam2._reader import get_reader
 from napari_sam2.autosave import find_unsaved
 from napari_sam2.predictors.channels import SideBySide
 from napari_sam2.predictors.frames import View
@@ -134,3 +136,95 @@ def test_message_names_the_layers_that_are_not_open(pair, path, tiny_model, open
     done(dock)
 
     assert "(2, 8, 96, 128), membrane and nuclei. Open it first" in told[0]
+
+
+def dropped(viewer, path):
+    for data, options, kind in get_reader(str(path))(str(path)):
+        getattr(viewer, f"add_{kind}")(data, **options)
+
+
+@pytest.fixture
+def of_two(pair, path, tiny_model):
+    """A file of a session of two layers, r and g, whose own files nobody knows."""
+    return save(tiny_model, pair, path, (("r", None), ("g", None)))
+
+
+@pytest.fixture
+def opened(of_two, pair, path, open_dock, told, qtbot):
+    """A dock in which it was dropped, where only one of its images is open."""
+    viewer = ViewerModel()
+    viewer.add_image(pair[1], name="g")
+    dock = open_dock(viewer)
+    dropped(viewer, path)
+    qtbot.waitUntil(lambda: dock.panels.objects.names() == {1: "cell"}, timeout=WAIT)
+    settle(dock)
+    return dock
+
+
+def test_session_is_opened_with_those_of_its_layers_that_are_there(opened, of_two):
+    layers = opened.annotator._viewer.layers
+
+    assert [one.name for one in layers if isinstance(one, Image)] == ["g"]
+    np.testing.assert_array_equal(layers[LABELS].data, of_two.labels)
+    assert opened.session.source.data is layers["g"].data
+    assert list(opened.session.objects[1].prompts) == [0]
+
+
+@pytest.mark.usefixtures("opened")
+def test_dock_says_which_layers_are_missing_and_what_to_do(told):
+    assert "r is not there" in told[-1]
+    assert "Open r under the same name" in told[-1]
+
+
+def test_layer_that_is_opened_later_is_a_channel_again(opened, pair, hand):
+    viewer = opened.annotator._viewer
+    hand.add_points(opened, [3, 60, 90])
+    settle(opened)
+
+    image = viewer.add_image(pair[0], name="r")
+    settle(opened)
+
+    chosen = opened.panels.image.channels.channels().layers
+    assert chosen == (image, viewer.layers["g"])
+    session = opened.session
+    assert session.source.data.parts == (image.data, viewer.layers["g"].data)
+    assert sorted(session.objects[1].prompts) == [0, 3]
+    assert session.labels is viewer.layers[LABELS].data
+
+
+def test_image_of_another_shape_is_no_channel(opened, pair):
+    opened.annotator._viewer.add_image(pair[0][:, :50], name="r")
+    settle(opened)
+
+    assert opened.panels.image.channels.channels() == Channels()
+
+
+def test_dropped_session_brings_those_of_its_layers_whose_files_are_there(
+    pair, path, tmp_path, tiny_model, open_dock, qtbot
+):
+    file = tmp_path / "g.tif"
+    tifffile.imwrite(file, pair[1], photometric="minisblack")
+    save(tiny_model, pair, path, (("r", None), ("g", str(file))))
+    viewer = ViewerModel()
+    dock = open_dock(viewer)
+
+    dropped(viewer, path)
+    qtbot.waitUntil(lambda: dock.panels.objects.names() == {1: "cell"}, timeout=WAIT)
+
+    np.testing.assert_array_equal(viewer.layers["g"].data, pair[1])
+    assert sum(isinstance(one, Image) for one in viewer.layers) == 1
+
+
+@pytest.mark.usefixtures("of_two")
+def test_dropped_session_says_what_to_open_where_no_layer_is_there(
+    path, pair, open_dock, qtbot, told
+):
+    viewer = ViewerModel()
+    dock = open_dock(viewer)
+    dropped(viewer, path)
+    qtbot.waitUntil(lambda: bool(told), timeout=WAIT)
+    assert "r and g. Open it first" in told[0]
+
+    viewer.add_image(pair[0], name="r")
+
+    qtbot.waitUntil(lambda: dock.panels.objects.names() == {1: "cell"}, timeout=WAIT)

@@ -192,6 +192,38 @@ def test_dock_closed_while_following_leaves_nothing_behind(window, docked, gate,
     docked.deleteLater()
 
 
+def parts_of(dock):
+    annotator = dock.annotator
+    bench = annotator._bench
+    (made,) = bench._made.values()
+    parts = dock, annotator, bench, annotator.timeline, annotator.autosaver, made.session
+    return [weakref.ref(part) for part in parts]
+
+
+@pytest.mark.parametrize("is_busy", [False, True], ids=["at rest", "while following"])
+def test_nothing_of_a_closed_dock_is_kept(window, tiny_model, qtbot, hand, is_busy):
+    dock = AnnotateWidget(window, model=tiny_model)
+    window.window.add_dock_widget(dock, name="SAM 2")
+    hand.add_points(dock, [0, 30, 40])
+    qtbot.waitUntil(lambda: hand.previewed(window) == {1}, timeout=WAIT)
+    dock.annotator.propagate()
+    hand.wait_until_idle(dock)
+    if is_busy:
+        hand.add_points(dock, [3, 60, 40])
+        dock.annotator.propagate()
+    kept, autosaver = parts_of(dock), dock.annotator.autosaver
+
+    window.window.remove_dock_widget(dock)
+    dock.deleteLater()
+    assert QThreadPool.globalInstance().waitForDone(WAIT)
+    autosaver.wait()
+    del dock, autosaver
+    qtbot.wait(150)
+    gc.collect()
+
+    assert [one() for one in kept] == [None] * len(kept)
+
+
 def test_viewer_closed_while_following_leaves_no_thread(window, docked, gate, qtbot, hand):
     hand.add_points(docked, [0, 30, 40])
     gate.closes_at = 3

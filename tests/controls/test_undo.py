@@ -296,11 +296,11 @@ def test_object_of_a_script_is_not_taken_back_with_what_was_done_before(dock, ha
 def test_points_that_stay_where_they_are_are_kept_once(dock, hand):
     hand.add_points(dock, *([0, 30, 20 + i % 60] for i in range(50)))
     dock.annotator.timeline.capture()
-    before = dock.annotator.timeline._now.drawn[Points]
+    before = dock.annotator.timeline.past.now.drawn[Points]
 
     hand.add_boxes(dock, hand.rectangle(10, 20, 50, 60))
     dock.annotator.timeline.capture()
-    after = dock.annotator.timeline._now.drawn[Points]
+    after = dock.annotator.timeline.past.now.drawn[Points]
 
     assert after.vertices is before.vertices
     assert after.features is before.features
@@ -312,13 +312,13 @@ def test_what_was_done_first_is_forgotten_when_all_of_it_takes_too_much_room(
 ):
     hand.add_points(dock, *([0, 30, 20 + i % 60] for i in range(50)))
     dock.annotator.timeline.capture()
-    monkeypatch.setattr(entries, "MOST_BYTES", 4 * dock.annotator.timeline._done[-1].size)
+    monkeypatch.setattr(entries, "MOST_BYTES", 4 * dock.annotator.timeline.past.done[-1].size)
 
     for i in range(8):
         hand.add_points(dock, [0, 40, 20 + i])
         dock.annotator.timeline.capture()
 
-    done = dock.annotator.timeline._done
+    done = dock.annotator.timeline.past.done
     assert 1 <= len(done) <= 4
     assert len(done[-1].after.drawn[Points].vertices) == 58
 

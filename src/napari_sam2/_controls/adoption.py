@@ -11,7 +11,7 @@ from napari.layers import Image
 
 from napari_sam2._controls.tasks import Task
 from napari_sam2._layers import Channels, full, go_to
-from napari_sam2.predictors.channels import SideBySide
+from napari_sam2.predictors.channels import Blank, SideBySide
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,15 +41,17 @@ class Parts:
     painting: Painting
 
 
-def show_session(parts: Parts, session: Session, name: str, others: Sequence[Session] = ()) -> Task:
-    """Show a session's data, objects, prompts and labels.
+def show_session(
+    parts: Parts, session: Session, stack: Stack, others: Sequence[Session] = ()
+) -> Task:
+    """Show a session's objects, prompts and labels.
 
     Parameters
     ----------
     parts : Parts
     session : Session
-    name : str
-        Of the image layer, if it has to be added.
+    stack : Stack
+        Its image, as `show_image` gives it.
     others : sequence of Session
         At other places in the same data, whose objects and prompts are shown as well.
 
@@ -57,15 +59,8 @@ def show_session(parts: Parts, session: Session, name: str, others: Sequence[Ses
     -------
     Task
         What a dock would ask for to come to this session.
-
-    Raises
-    ------
-    ValueError
-        If the image, as the viewer shows it, cannot be played like the session's.
     """
     panels = parts.panels
-    stack = _go_to(parts, session, name)
-    # Only now, as paint of a session that cannot be shown would be lost to the one at hand.
     parts.painting.set_aside()
     panels.model.use(session.model)
     panels.model.use_settings(session.settings)
@@ -89,8 +84,21 @@ def show_session(parts: Parts, session: Session, name: str, others: Sequence[Ses
     )
 
 
-def _go_to(parts: Parts, session: Session, name: str) -> Stack:
-    """Show a session's image, on its first frame with prompts."""
+def show_image(parts: Parts, session: Session, name: str) -> Stack:
+    """Show a session's image, on its first frame with prompts.
+
+    Parameters
+    ----------
+    parts : Parts
+    session : Session
+    name : str
+        Of the image layer, if it has to be added.
+
+    Raises
+    ------
+    ValueError
+        If the image, as the viewer shows it, cannot be played like the session's.
+    """
     source, panels = session.source, parts.panels
     image, channels = _images_of(parts.viewer, session, name)
     shift = _shift(channels.axis)
@@ -155,6 +163,8 @@ def _add_channels(viewer: ViewerModel, session: Session, name: str) -> tuple[Any
     layers = []
     for place, (channel, color) in enumerate(zip(source.channels, colors, strict=False)):
         data = _channel(source, channel)
+        if isinstance(data, Blank):
+            continue
         layers.append(
             _showing(viewer, data)
             or viewer.add_image(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from napari.layers import Image
 from qtpy.QtCore import QObject
 
-from napari_sam2._controls.adoption import Parts, show_session
+from napari_sam2._controls.adoption import Parts, show_image, show_session
 from napari_sam2._controls.autosaver import Autosaver
 from napari_sam2._controls.before import Before
 from napari_sam2._controls.belongings import Belongings
@@ -20,6 +20,7 @@ from napari_sam2._controls.follower import Follower
 from napari_sam2._controls.idle import Idle
 from napari_sam2._controls.keys import Keys
 from napari_sam2._controls.last_moments import LastMoments
+from napari_sam2._controls.leftovers import Leftovers
 from napari_sam2._controls.merging import Merger
 from napari_sam2._controls.model_view import Looking
 from napari_sam2._controls.news import NewsReader
@@ -98,6 +99,7 @@ class Annotator(QObject):
         self.results.previewed.connect(self.looking.update)
         self.idle = Idle(parts, self._bench, lambda: self.is_busy, self)
         self.autosaver = Autosaver(self._bench, panels.status.complain, self)
+        self.leftovers = Leftovers(viewer, self._bench, self.autosaver, self._read, self)
         self.files = Files(viewer, panels, self._bench, self.autosaver, self._read, self.adopt)
         reading = self._bench, self.previews, self._read
         self.last_moments = LastMoments(viewer, panels.image.images, *reading, self)
@@ -118,7 +120,8 @@ class Annotator(QObject):
     def adopt(self, session: Session, name: str = "image", others: Sequence[Session] = ()) -> None:
         """Go on with a session: show its data, objects, prompts and labels.
 
-        Its prompts are drawn on layers of their own, whatever others hold.
+        Its prompts are drawn on layers of their own, whatever others hold. Layers of a session
+        that it takes the place of go, once that is in a file; see `UnsavedWork`.
 
         Parameters
         ----------
@@ -134,9 +137,12 @@ class Annotator(QObject):
             If the image, as the viewer shows it, cannot be played like the session's.
         """
         self._start_over("another session was opened")
-        task = show_session(self._parts, session, name, others)
+        stack = show_image(self._parts, session, name)
+        leftovers = self.leftovers.gather(stack.image, session.labels)
+        task = show_session(self._parts, session, stack, others)
         earlier = self._bench.sessions.adopt(task, session, others)
-        self.files.note_replaced(task.stack.image, earlier)
+        self.leftovers.clear(leftovers, earlier)
+        self.files.note_replaced(stack.image, earlier)
         self.timeline.forget()
         self.overlaps.show()
         self._panels.model.show_device(self._bench.device)

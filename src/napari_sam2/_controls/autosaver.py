@@ -172,7 +172,7 @@ class Autosaver(QObject):
         for image in self._bench.images():
             with self._bench.sessions_of(image) as sessions:
                 self._save_left()
-                if sessions and (image in self._files or any(map(_has_content, sessions))):
+                if sessions and (image in self._files or any(map(has_content, sessions))):
                     began = monotonic()
                     self._file(image).save(*with_content(sessions))
                     took += monotonic() - began
@@ -184,11 +184,11 @@ class Autosaver(QObject):
         """Save what is worked on no more, before anything else comes into its file; in a turn."""
         while self._bench.sessions.left:
             image, sessions = self._bench.sessions.left.popleft()
-            if image in self._files or any(map(_has_content, sessions)):
+            if image in self._files or any(map(has_content, sessions)):
                 file = self._file(image)
                 file.save(*with_content(sessions))
                 self._files.pop(image).close()
-                if any(map(_has_content, sessions)):
+                if any(map(has_content, sessions)):
                     with suppress(RuntimeError):  # Qt's half may be gone
                         self.put_away.emit(sessions, file.path)
 
@@ -224,8 +224,9 @@ class Autosaver(QObject):
 def with_content(sessions: Sequence[Session]) -> tuple[Session, list[Session]]:
     """Give the first of an image's sessions, and those of the others in which there is anything."""
     first, *others = sessions
-    return first, [one for one in others if _has_content(one)]
+    return first, [one for one in others if has_content(one)]
 
 
-def _has_content(session: Session) -> bool:
-    return any(one.prompts or one.frames for one in session.objects.values())
+def has_content(session: Session) -> bool:
+    """Whether there is anything in a session that would be missed."""
+    return any(one.prompts or one.frames for one in list(session.objects.values()))

@@ -10,7 +10,13 @@ from threading import Event
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from napari_sam2._controls.sessions import Sessions, named
-from napari_sam2._controls.synchronising import Made, find_refused, has_ended, try_segmenting
+from napari_sam2._controls.synchronising import (
+    Made,
+    find_refused,
+    has_ended,
+    has_prompts,
+    try_segmenting,
+)
 from napari_sam2._controls.tasks import Awaited, Begun, Refused, Task, Written
 from napari_sam2._worker import Turns
 from napari_sam2.predictors.frames import FrameSource
@@ -62,6 +68,21 @@ class Bench:
             return None
         found = any(one.frames for one in list(made.session.objects.values()))
         return made.session.labels if found else None
+
+    def labels_of(self, image: Image) -> Any:
+        """Give the labels of an image, or None if there is no session of it."""
+        made = self._made.get(image)
+        return None if made is None else made.session.labels
+
+    def knows_prompts(self, task: Task) -> bool:
+        """Whether all prompts of a task are in a session, as it is now."""
+        made = self._made.find(task.stack)
+        return not task.prompts if made is None else has_prompts(made.session, task)
+
+    def stack_of_labels(self, shown: Any) -> Stack | None:
+        """Give the stack whose labels a layer shows, as it shows them; or None."""
+        made = self.sessions.of_labels(shown)
+        return None if made is None else made.task.stack
 
     def is_loaded(self, model: str | SAM2) -> bool:
         """Whether the model is there already."""

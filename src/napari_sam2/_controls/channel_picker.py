@@ -88,6 +88,10 @@ class ChannelPicker(QWidget):
             self.kinds.setCurrentIndex(named)
         self._list_colors()
 
+    def offer_again(self, channels: Channels) -> None:
+        """Show what was chosen of the image that is offered, before anyone hears of it."""
+        self._show(channels)
+
     def choose(self, channels: Channels) -> None:
         """Choose an axis or layers, and what is red, green and blue."""
         self._show(channels)

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from napari.layers import Labels
 
     from napari_sam2._controls.scenes import Scene
@@ -47,20 +49,35 @@ class Entry:
         return self.text or self.steps[-1].text
 
 
-def trim(done: list[Entry]) -> None:
+def trim(at_hand: list[Entry], *others: list[Entry]) -> None:
     """Forget what was done so long ago that it cannot be undone, or takes too much room.
 
     All that was done before it is forgotten, too: things are undone in their order, or not at all.
+
+    Parameters
+    ----------
+    at_hand : list of Entry
+        The last of them stays, however large it is.
+    *others : list of Entry
+        What was done with other images, that which is needed first: it has the room that is left.
     """
-    first, room = max(0, len(done) - LONGEST), MOST_BYTES
+    room = _trim(at_hand, MOST_BYTES, at_hand[-1:])
+    for done in others:
+        room = _trim(done, room, ())
+
+
+def _trim(done: list[Entry], room: int, spared: Collection[Entry]) -> int:
+    """Forget what is too much in one list, and give the bytes that are left for others."""
+    first = max(0, len(done) - LONGEST)
     strokes: Counter[int] = Counter()  # by layer
     for place in reversed(range(first, len(done))):
         entry = done[place]
-        room -= entry.size
         if entry.painted is not None:
             strokes[id(entry.painted)] += 1
         too_many = entry.painted is not None and strokes[id(entry.painted)] > STROKES
-        if too_many or (room < 0 and entry is not done[-1]):
+        if too_many or (entry.size > room and entry not in spared):
             first = place + 1
             break
+        room -= entry.size
     del done[:first]
+    return room

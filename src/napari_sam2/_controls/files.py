@@ -13,6 +13,7 @@ from qtpy.QtCore import QObject
 from qtpy.QtWidgets import QFileDialog
 
 from napari_sam2._controls.autosaver import with_content
+from napari_sam2._controls.missing_layers import MissingLayers
 from napari_sam2._controls.session_opening import Opened, open_steps
 from napari_sam2._controls.session_paths import SessionPaths
 from napari_sam2._controls.unsaved_work import UnsavedWork
@@ -75,6 +76,7 @@ class Files(QObject):
         self._jobs, self._unsaved = Queue(), UnsavedWork(panels, autosaver)
         self._saves: list[WholeSteps] = []  #: that were asked for and have not ended
         self._paths = SessionPaths()
+        self._missing = MissingLayers(viewer, panels.image)
         self._waiting: Labels | None = None  #: of a session, whose image is not there yet
         self._connect()
         for layer in list(viewer.layers):
@@ -214,6 +216,7 @@ class Files(QObject):
         """Stop, and let go of the viewer; what is being saved is saved to its end."""
         self._jobs.cancel()
         self._unsaved.shut()
+        self._missing.shut()
         self._autosaver.do_first(self._saves)
         self._viewer.layers.events.inserted.disconnect(self._notice_inserted)
         self._autosaver.shut()
@@ -287,8 +290,11 @@ class Files(QObject):
             self._panels.unsaved.take_out(unsaved)
             self._autosaver.resume(image, path)
         count = len({i for one in (opened.session, *opened.others) for i in one.objects})
-        self._panels.status.say(f"{count} objects of {opened.name}.")
+        self._panels.status.say(f"{count} objects of {opened.name}. {opened.advice}".strip())
         self._panels.status.note(opened.remark)
+        if opened.advice:  # the next preview has the line
+            self._panels.status.pop_up()
+        self._missing.expect(image, opened)
 
     def _show_tracks(self, task: Task, tracks: Tracks) -> None:
         if not len(tracks.data) or task.stack.axis is None:
@@ -318,7 +324,7 @@ class Files(QObject):
         elif not (isinstance(layer, Image) and self._waiting in self._viewer.layers):
             return
         labels = self._waiting
-        if labels is not None and any(isinstance(one, Image) for one in self._viewer.layers):
+        if labels is not None:  # where its image is not there, that is said
             path = Path(labels.metadata[SESSION])
             self.open_file(path, labels=labels, is_clean=is_new and labels is layer)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
+from weakref import WeakKeyDictionary
 
 from napari.layers import Image
 from qtpy.QtCore import Signal
@@ -19,6 +21,15 @@ if TYPE_CHECKING:
     from qtpy.QtGui import QStandardItem, QStandardItemModel
 
 
+@dataclass(frozen=True)
+class Left:
+    """How an image was played when another one was chosen."""
+
+    shape: tuple[int, ...]  #: of its data
+    axis: int
+    channels: Channels  #: on an axis of its own
+
+
 class ImagePicker(QWidget):
     """Chooses an image layer, and the axis along which objects are followed."""
 
@@ -29,6 +40,7 @@ class ImagePicker(QWidget):
         self._viewer = viewer
         self._followed: Any = None  #: the image whose data may be replaced
         self._shape: tuple[int, ...] = ()
+        self._left: WeakKeyDictionary[Image, Left] = WeakKeyDictionary()
         self.images = LayerPicker(viewer, Image)
         self.images.setToolTip("The image or stack to segment. It is never changed.")
         self.axes = QComboBox()
@@ -43,6 +55,7 @@ class ImagePicker(QWidget):
         self._axes_label = form.add("Play along", self.axes)
         self._channels_label = form.add("Channels", self.channels)
         form.addRow(self.view)
+        self.images.leaving.connect(self._note_axes)
         self.images.picked.connect(self._list_axes)
         self.axes.activated.connect(self._show_axis)
         self.channels.changed.connect(self._change_channels)
@@ -121,7 +134,20 @@ class ImagePicker(QWidget):
                 name = f"axis {axis}" if label.lstrip("-").isdigit() else label
                 self.axes.addItem(f"{name} ({self._shape[axis]} frames)")
         self.channels.offer(image)
+        left = None if image is None else self._left.pop(image, None)
+        if left is not None and left.shape == self._shape:
+            self.axes.setCurrentIndex(left.axis)
+            self._hide_axis(left.axis)
+            self.channels.offer_again(left.channels)
         self._change_channels()
+
+    def _note_axes(self) -> None:
+        """Note how an image is played, for when it is chosen again."""
+        image, channels = self.image(), self.channels.channels()
+        if image is not None and image.ndim > 2:
+            # Other layers may be gone by then, and would be kept by it.
+            kept = channels if channels.axis is not None else Channels()
+            self._left[image] = Left(self._shape, self.axes.currentIndex(), kept)
 
     def _change_channels(self) -> None:
         """Play another axis than that of the channels."""

@@ -137,7 +137,9 @@ def _alike(one: Drawn | None, other: Drawn | None) -> bool:
 def _same_paint(before: Paint | None, after: Paint | None) -> bool:
     if before is None:  # there was no layer; on a new one, strokes are undone one by one
         return after is None or after.place == 0 or not after.is_there
-    return before == after or (before.is_blank and (after is None or after.is_blank))
+    if after is None:  # likewise, where another image was chosen meanwhile
+        return before.is_blank or not before.is_there
+    return before == after or (before.is_blank and after.is_blank)
 
 
 def _emptied(drawn: Drawn | None) -> Drawn | None:

@@ -7,7 +7,7 @@ from itertools import islice, product
 from typing import TYPE_CHECKING, Any
 
 from napari_sam2._reader import read_image
-from napari_sam2.predictors.channels import SideBySide
+from napari_sam2.predictors.channels import Blank, SideBySide
 from napari_sam2.session import Session
 from napari_sam2.session_files.records import SessionFileError
 from napari_sam2.session_files.session_file import Origin, open_session
@@ -31,6 +31,9 @@ class Opened:
     others: tuple[Session, ...]  #: at other places in the same data
     name: str  #: of the image
     remark: str = ""  #: for the user
+    advice: str = ""  #: what is not there, and what to do
+    #: The names and the data of layers that were its channels, where any is not there.
+    parts: tuple[tuple[str, Any], ...] = ()
 
 
 def open_steps(
@@ -58,11 +61,14 @@ def open_steps(
     """
     with open_session(path) as saved:
         data = _find_data(saved, shown)
+        parts = _parts_of(saved, data)
+        missing = [name for name, part in parts if isinstance(part, Blank)]
         saved.labels = labels
         own = None if saved.are_labels_elsewhere else saved.open_labels(large_on_disk=True)
-        session = Session.resume(saved, data, [None, chosen], labels=own)
+        session = Session.resume(saved, data, [None, chosen], labels=own, same_pixels=not missing)
         others = tuple(session.restore_others(saved))
-        yield Opened(session, others, saved.origin.name, session.remark)
+        shown_as = saved.origin.name, session.remark
+        yield Opened(session, others, *shown_as, _tell_missing(missing), parts if missing else ())
 
 
 def _find_data(saved: SavedSession, shown: Mapping[str, Any]) -> Any:
@@ -75,6 +81,8 @@ def _find_data(saved: SavedSession, shown: Mapping[str, Any]) -> Any:
             reasons.append(error)
         else:
             return data
+    if (partial := _some_of(saved, shown)) is not None:
+        return partial
     for data in read_image(saved.origin):
         saved.view_of(data)  # says what is wrong with the file that it was made from
         return data
@@ -104,6 +112,41 @@ def _beside_each_other(saved: SavedSession, shown: Mapping[str, Any]) -> Iterato
     if saved.origin.layers:
         files = [_in_file(Origin(*one), tuple(shape)) for one in known]
         yield from _choices([[*here, *there] for here, there in zip(open_ones, files, strict=True)])
+
+
+def _some_of(saved: SavedSession, shown: Mapping[str, Any]) -> SideBySide | None:
+    """Put those layers beside each other that are there, by name, and black for the others.
+
+    Without all of them, nobody can say whether their pixels are the same.
+    """
+    known, stack = saved.origin.layers, saved.about["stack"]
+    count, *shape = stack["shape"]
+    if saved.about["view"]["channel_axis"] != 0 or len(known) != count:
+        return None
+    parts: list[Any] = []
+    for name, path in known:
+        data = shown.get(name)
+        if data is None or list(data.shape) != shape:
+            data = next(iter(_in_file(Origin(name, path), tuple(shape))), None)
+        parts.append(Blank(shape, stack["dtype"]) if data is None else data)
+    return None if all(isinstance(one, Blank) for one in parts) else SideBySide(parts)
+
+
+def _parts_of(saved: SavedSession, data: Any) -> tuple[tuple[str, Any], ...]:
+    """Give layers that are seen as channels, by name."""
+    parts = data.parts if isinstance(data, SideBySide) else ()
+    names = (name for name, _ in saved.origin.layers)
+    return tuple(zip(names, parts, strict=False))
+
+
+def _tell_missing(missing: Sequence[str]) -> str:
+    if not missing:
+        return ""
+    names = " and ".join(missing)
+    return (
+        f"{names} {'is' if len(missing) == 1 else 'are'} not there, and the model sees the other "
+        f"channels alone. Open {names} under the same name, and it is a channel again."
+    )
 
 
 def _named_first(images: Mapping[str, Any], name: str) -> list[Any]:

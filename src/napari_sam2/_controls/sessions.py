@@ -97,15 +97,19 @@ class Sessions:
         list of tuple of int
             One position on each plane that was painted on; empty if they are labels of no session.
         """
-        for made in list(self.made.values()):
-            if is_laid(shown, made.session.labels):
-                # Of channels, labels have no axis.
-                stack = made.task.stack
-                planes, axis = planes_of_edit(indices, shown.shape, stack.seen), stack.channel_axis
-                made.session.note_edits(planes if axis is None else np.delete(planes, axis, 1))
-                self.changes += 1
-                return [tuple(plane) for plane in planes.tolist()]
-        return []
+        if (made := self.of_labels(shown)) is None:
+            return []
+        # Of channels, labels have no axis.
+        stack = made.task.stack
+        planes, axis = planes_of_edit(indices, shown.shape, stack.seen), stack.channel_axis
+        made.session.note_edits(planes if axis is None else np.delete(planes, axis, 1))
+        self.changes += 1
+        return [tuple(plane) for plane in planes.tolist()]
+
+    def of_labels(self, shown: Any) -> Made | None:
+        """Give what is at hand of the image whose labels a layer shows, as it shows them."""
+        each = list(self.made.values())
+        return next((made for made in each if is_laid(shown, made.session.labels)), None)
 
     def put_aside(self, image: Image) -> None:
         """Work no more on what is there of an image; it is saved."""

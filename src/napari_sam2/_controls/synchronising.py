@@ -242,6 +242,15 @@ def has_ended(session: Session, object_id: int, frame: int) -> bool:
     return end is not None and frame >= end
 
 
+def has_prompts(session: Session, task: Task) -> bool:
+    """Whether a session has all prompts of a task."""
+    return all(
+        object_id in session.objects and _alike(prompts, session.prompts(object_id, frame))
+        for object_id, by_frame in task.prompts.items()
+        for frame, prompts in by_frame.items()
+    )
+
+
 def _alike(some: Sequence[Prompt], others: Sequence[Prompt]) -> bool:
     """Compare prompts of an object on a frame, as they come from a script and from layers.
 

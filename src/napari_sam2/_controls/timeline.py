@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
+from weakref import WeakSet
 
 from app_model.types import KeyCode, KeyMod
 from napari.layers import Labels
 from qtpy.QtCore import QObject, QTimer, Signal
 
-from napari_sam2._controls.entries import Entry, trim
 from napari_sam2._controls.keys import Keys
-from napari_sam2._controls.scenes import Scene, show_scene, take_scene, tell_change
+from napari_sam2._controls.pasts import Pasts
+from napari_sam2._controls.scenes import Scene, show_scene, take_scene
 from napari_sam2._controls.sessions import ignore_step
 from napari_sam2._layers import go_to
 from napari_sam2._worker import Call
@@ -21,7 +22,9 @@ if TYPE_CHECKING:
 
     from napari_sam2._controls.adoption import Parts
     from napari_sam2._controls.bench import Bench
+    from napari_sam2._controls.entries import Entry
     from napari_sam2._controls.follower import Follower
+    from napari_sam2._controls.pasts import Past
     from napari_sam2._controls.tasks import Task, Written
     from napari_sam2._layers import Stack
     from napari_sam2._worker import Queue
@@ -34,6 +37,8 @@ CTRL_SHIFT_Z = KeyMod.CtrlCmd | KeyMod.Shift | KeyCode.KeyZ
 
 class Timeline(QObject):
     """Keeps what was drawn and listed before and after each thing done, and undoes it.
+
+    Each image has a past of its own, and what is undone is of the one that is chosen.
 
     Prompts and objects are the user's, on layers and in a list: their snapshots are kept here,
     and the session is told anew. Labels and what else was found are the session's: its own
@@ -67,11 +72,8 @@ class Timeline(QObject):
         self._painting = parts.painting
         self._bench, self._follower, self._edits, self._read = bench, follower, edits, read
         self._is_open = True
-        self._done: list[Entry] = []
-        self._undone: list[Entry] = []
-        self._painted: Any = None  #: the layer of labels that is listened to
-        self._stack: Stack | None = None  #: of the image that is worked on
-        self._now = self._take(None)
+        self._painted: WeakSet[Labels] = WeakSet()  #: the layers that are listened to
+        self._pasts = Pasts(self._take(None))
         self._drawn = QTimer(self)
         self._drawn.setSingleShot(True)
         self._drawn.timeout.connect(self.capture)
@@ -82,45 +84,29 @@ class Timeline(QObject):
         self.keys.take()
         self._tell()
 
+    @property
+    def past(self) -> Past:
+        """What was done with the image that is worked on."""
+        return self._pasts.at_hand
+
     def capture(self) -> None:
         """Note what was drawn or listed since."""
-        if not self._is_open:
+        if not self._is_current:
             return
         self._drawn.stop()
-        now = self._take(self._now)
-        if self._now.same(now):
-            self._now = now
-            return
-        entry = Entry(tell_change(self._now, now), self._now, now, self._panels.image.shown())
-        self._now = now
-        self._add(entry)
+        if self.past.note(self._take(self.past.now), self._panels.image.shown()):
+            self._note()
 
     def amend(self) -> None:
         """Note what follows from what was drawn, such as objects of further boxes, with it."""
-        if not self._is_open:
-            return
-        self._drawn.stop()
-        now = self._take(self._now)
-        if self._done and not self._now.same(now):
-            self._done[-1].end_with(now)
-        self._now = now
+        if self._is_current:
+            self._drawn.stop()
+            self.past.amend(self._take(self.past.now))
 
     def relist(self, step: Step | None) -> None:
         """Note that objects are listed otherwise, by a step of the session or by none."""
-        if not self._is_open:
-            return
-        names = self._panels.objects.names()
-        gone = self._now.names.keys() - names.keys()
-        changed = {i: n for i, n in names.items() if self._now.names.get(i) != n}
-        entries = iter(self._done)
-        if step is None:  # it is no part of what was done, and is not to be undone with any of it
-            entries = iter((*self._done, *self._undone))
-        elif cause := next((one for one in entries if step in one.steps), None):
-            cause.after = cause.after.relisted(changed, gone)
-        for later in entries:
-            later.before = later.before.relisted(changed, gone)
-            later.after = later.after.relisted(changed, gone)
-        self._now = self._take(self._now)
+        if self._is_current:
+            self.past.relist(step, self._take(self.past.now))
 
     def note_drawn(self, step: Step | None) -> None:
         """Note what was drawn because of a step of the session, to be undone with it."""
@@ -131,26 +117,34 @@ class Timeline(QObject):
 
     def undo(self) -> None:
         """Undo what was done last."""
-        self._rewind(self._done, self._undone, self.undo, back=True)
+        self._rewind(self.undo, back=True)
 
     def redo(self) -> None:
         """Do again what was undone last."""
-        self._rewind(self._undone, self._done, self.redo, back=False)
+        self._rewind(self.redo, back=False)
 
     def follow_image(self) -> None:
-        """Begin anew if another image is worked on, or other pixels of it."""
-        earlier, self._stack = self._stack, self._panels.image.shown()
-        if earlier is None or self._stack is None or not earlier.same_layer(self._stack):
-            self.forget()
-
-    def forget(self) -> None:
-        """Begin anew: nothing that was done before can be undone."""
+        """Go on with what was done with the image that is chosen; anew if its pixels are others."""
         if not self._is_open:
             return
-        self._done.clear()
-        self._undone.clear()
+        stack = self._panels.image.shown()
+        left, now = self.past.image, self._take(self.past.now)
+        past = self._pasts.turn_to(self._panels.image.image(), now)
+        if left is not None and left not in self._viewer.layers:
+            self._pasts.drop(left)
+        earlier, past.stack = past.stack, stack
+        if earlier is None or stack is None or not earlier.same_layer(stack):
+            self.forget()
+        else:  # what was drawn for other images meanwhile, on layers that are everyone's
+            self.capture()
+            self._tell()
+
+    def forget(self) -> None:
+        """Begin anew: nothing that was done with the chosen image before can be undone."""
+        if not self._is_current:
+            return
         self._drawn.stop()
-        self._now = self._take(self._now)
+        self.past.forget(self._take(self.past.now))
         self._tell()
 
     def close(self) -> None:
@@ -160,11 +154,18 @@ class Timeline(QObject):
         self._is_open = False
         self._drawn.stop()
         self._viewer.layers.events.removed.disconnect(self._let_go)
-        self._listen(None)
+        for layer in list(self._painted):
+            layer.events.paint.disconnect(self._take_labels_stroke)
 
-    def _rewind(
-        self, given: list[Entry], taken: list[Entry], again: Callable[[], None], *, back: bool
-    ) -> None:
+    @property
+    def _is_current(self) -> bool:
+        """Whether what is drawn and listed is of the image whose past is at hand.
+
+        As another one is chosen, it is not for a moment.
+        """
+        return self._is_open and self._panels.image.image() is self.past.image
+
+    def _rewind(self, again: Callable[[], None], *, back: bool) -> None:
         if not self._is_open:  # it has waited for work that outlived the dock
             return
         status = self._panels.status
@@ -178,6 +179,9 @@ class Timeline(QObject):
             QTimer.singleShot(RETRY_MS, again)
             return
         self.capture()
+        given, taken = self.past.done, self.past.undone
+        if not back:
+            given, taken = taken, given
         if not given:
             status.say("There is nothing to undo." if back else "There is nothing to redo.")
             return
@@ -194,16 +198,16 @@ class Timeline(QObject):
             return
         self._return_to(entry.where)
         before = self._read() if entry.steps else None
-        self._now = entry.before if back else entry.after
+        self.past.now = now = entry.before if back else entry.after
         pickers, objects = self._panels.prompts.pickers, self._panels.objects
-        show_scene(self._now, self._viewer, pickers, self._painting, objects, self._layers.given)
-        self._layers.set_next(self._now.current, self._panels.prompts.positive)
+        show_scene(now, self._viewer, pickers, self._painting, objects, self._layers.given)
+        self._layers.set_next(now.current, self._panels.prompts.positive)
         self._drawn.stop()
         after = self._read() if entry.steps else None
         if before is not None and after is not None:
             steps = partial(self._bench.rewind, before, tuple(entry.steps), after, back=back)
             show = partial(self._show_labels, after)
-            self._edits.add(Call(steps, on_step=show, on_error=self._fail))
+            self._edits.add(Call(steps, on_step=show, on_error=partial(self._fail, self.past)))
 
     def _return_to(self, where: Stack | None) -> None:
         """Go where something was done, so that it is seen to be undone."""
@@ -217,71 +221,72 @@ class Timeline(QObject):
     def _show_labels(self, task: Task, step: Written) -> None:
         self._results.show_labels(task.stack, step.labels)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, past: Past, error: Exception) -> None:
         """Go on from what is there: what was done before cannot be undone either."""
-        self.forget()
+        if past is self.past:
+            self.forget()
+        else:
+            past.forget(past.now)
         self._panels.status.report(error)
-
-    def _add(self, entry: Entry) -> None:
-        self._undone.clear()
-        self._done.append(entry)
-        trim(self._done)
-        self._tell()
 
     def _take_step(self, stack: Stack, step: Step, unlisted: int) -> None:
         """Note what a session has done; a run is told of again and again, as it grows."""
-        if not self._is_open:  # it was told before the end, and comes after it
+        past = self._pasts.of(stack.image)
+        if not self._is_open or past is None:  # it was told before the end, and comes after it
             return
-        if any(step in entry.steps for entry in (*reversed(self._done), *self._undone)):
-            self._tell()
+        if past is self.past:
             self.stepped.emit()
-            return
-        if stack.image is not self._panels.image.image():
-            return
-        self.stepped.emit()
-        self.capture()
-        causes = (one for one in reversed(self._done) if unlisted in one.before.names)
-        cause = next((one for one in causes if unlisted not in one.after.names), None)
-        if cause is None and self._done and self._done[-1].is_also(stack, step):
-            cause = self._done[-1]
-        if cause is not None:
-            cause.steps.append(step)
-        else:
-            self._add(Entry("", self._now, self._now, stack, [step]))
+        if not past.knows(step):
+            if past is self.past:
+                self.capture()
+            past.note_step(stack, step, unlisted)
+        self._note()
+
+    def _note(self) -> None:
+        """Keep within the room that there is, and show what was noted."""
+        self._pasts.trim()
+        self._tell()
 
     def _take(self, before: Scene | None) -> Scene:
         pickers, objects = self._panels.prompts.pickers, self._panels.objects
         return take_scene(pickers, self._painting, objects, self._layers.given, before)
 
-    def _listen(self, layer: Any) -> None:
-        """Follow what is painted on the layer of labels."""
-        if layer is not self._painted:
-            if self._painted is not None:
-                self._painted.events.paint.disconnect(self._take_labels_stroke)
-            if layer is not None:
-                layer.events.paint.connect(self._take_labels_stroke)
-            self._painted = layer
+    def _listen(self, layer: Labels) -> None:
+        """Follow what is painted on a layer of labels, whichever image is chosen."""
+        if layer not in self._painted:
+            self._painted.add(layer)
+            layer.events.paint.connect(self._take_labels_stroke)
             self.keys.refresh()
 
     def _let_go(self, event: Any) -> None:
-        if event.value is self._painted:
-            self._listen(None)
+        if event.value in self._painted:
+            self._painted.discard(event.value)
+            event.value.events.paint.disconnect(self._take_labels_stroke)
+        self._pasts.drop(event.value)
 
     def _take_labels_stroke(self, event: Any) -> None:
-        self._take_stroke("paint on the labels", event.source)
+        stack = self._bench.stack_of_labels(event.source.data)
+        if stack is not None:
+            self._take_stroke("paint on the labels", event.source, stack.image)
 
     def _take_prompt_stroke(self, layer: Labels) -> None:
         names = self._panels.objects.names()
         whose = names.get(int(layer.selected_label), "an object")
-        self._take_stroke("erase paint" if layer.mode == "erase" else f"paint {whose}", layer)
+        self._take_stroke(
+            "erase paint" if layer.mode == "erase" else f"paint {whose}", layer, self.past.image
+        )
 
-    def _take_stroke(self, text: str, layer: Labels) -> None:
+    def _take_stroke(self, text: str, layer: Labels, image: Any) -> None:
         self.capture()
-        self._add(Entry(text, self._now, self._now, self._panels.image.shown(), painted=layer))
+        if past := self._pasts.of(image):
+            where = self._panels.image.shown() if past is self.past else past.stack
+            past.note_stroke(text, layer, where)
+            self._note()
 
     def _is_theirs(self, layer: Any) -> bool:
-        is_ours = layer is self._painting.layer or self._results.is_mine(layer)
-        return isinstance(layer, Labels) and not is_ours
+        if not isinstance(layer, Labels) or layer in self._painted:
+            return False
+        return layer is not self._painting.layer and not self._results.is_mine(layer)
 
     def _connect(self) -> None:
         self._stepped.connect(self._take_step)
@@ -303,6 +308,6 @@ class Timeline(QObject):
     def _tell(self) -> None:
         """Have the buttons say what they would do."""
         self._panels.undo.show_next(
-            self._done[-1].tell() if self._done else "",
-            self._undone[-1].tell() if self._undone else "",
+            self.past.done[-1].tell() if self.past.done else "",
+            self.past.undone[-1].tell() if self.past.undone else "",
         )

@@ -89,6 +89,23 @@ class SideBySide:
         )
 
 
+class Blank:
+    """An image that is not there, as it is seen beside others: black.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    dtype : dtype
+    """
+
+    def __init__(self, shape: Sequence[int], dtype: Any) -> None:
+        self.shape, self.dtype = tuple(shape), np.dtype(dtype)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        black: np.ndarray = np.broadcast_to(np.zeros((), self.dtype), self.shape)
+        return np.asarray(black[index])
+
+
 def choose_channels(length: int, wanted: Sequence[int] | None) -> tuple[int, ...]:
     """Give the positions on the channel axis that are red, green and blue.
 
