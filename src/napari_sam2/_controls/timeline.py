@@ -110,7 +110,8 @@ class Timeline(QObject):
 
     def note_drawn(self, step: Step | None) -> None:
         """Note what was drawn because of a step of the session, to be undone with it."""
-        if step is None or not self._done or step not in self._done[-1].steps:
+        done = self.past.done
+        if step is None or not done or step not in done[-1].steps:
             self.capture()
         else:
             self.amend()
