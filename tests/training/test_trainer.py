@@ -164,6 +164,16 @@ def test_rates_lengths_and_later_stages_may_change_while_a_run_is_stopped(recipe
     assert again.stage_index == 1
 
 
+def test_a_finished_run_goes_on_with_further_stages(recipe, tmp_path):
+    run(recipe, tmp_path)
+    more = dataclasses.replace(recipe.stages[1], name="more")
+
+    again, finished = run(dataclasses.replace(recipe, stages=(*recipe.stages, more)), tmp_path)
+
+    assert finished
+    assert again.stage_index == len(recipe.stages) + 1
+
+
 def test_states_that_do_not_name_their_recipe_are_gone_on_with(recipe, tmp_path):
     options = stopped_in_the_second_stage(recipe, tmp_path)
     state = torch.load(tmp_path / "state.pt")

@@ -177,7 +177,8 @@ class Trainer:
                 f"{self._state_path} is of a run for {begun['model']}, but the recipe is for "
                 f"{self.recipe.model}. Give the run a folder of its own."
             )
-        count = state["stage"] + 1
+        # Of a run that was finished, no stage is under way; it may go on with further ones.
+        count = min(state["stage"] + 1, len(begun["stages"]))
         before, now = begun["stages"][:count], self.recipe.outline()[:count]
         if before != now:
             raise TrainingError(
