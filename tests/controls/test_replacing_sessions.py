@@ -7,7 +7,7 @@ import pytest
 from hand import settle, shut, wait_until
 from napari.layers import Labels, Points
 
-from napari_sam2.autosave import find_unsaved
+from napari_sam2.autosave import Autosave, find_unsaved
 from napari_sam2.session import Session
 
 POINTS, SHAPES, LABELS = "SAM 2 points", "SAM 2 shapes", "SAM 2 labels"
@@ -72,6 +72,24 @@ def test_layers_of_the_session_before_come_back_with_it(worked, viewer, hand, ot
     np.testing.assert_array_equal(viewer.layers[POINTS].data, drawn)
     np.testing.assert_array_equal(viewer.layers[LABELS].data, found)
     assert sum(isinstance(layer, Points) for layer in viewer.layers) == 1
+
+
+def test_session_of_before_is_offered_although_saving_it_failed_at_first(
+    worked, other, offered, monkeypatch
+):
+    save, failures = Autosave.save, [OSError("the disk is full")]
+
+    def failing(self, *args):
+        if failures:
+            raise failures.pop()
+        save(self, *args)
+
+    monkeypatch.setattr(Autosave, "save", failing)
+    worked.adopt(other)
+    offered()
+
+    assert not failures
+    assert len(find_unsaved()) == 1
 
 
 def test_layers_are_only_hidden_until_the_session_is_in_a_file(

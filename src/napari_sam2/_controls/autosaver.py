@@ -182,8 +182,9 @@ class Autosaver(QObject):
 
     def _save_left(self) -> None:
         """Save what is worked on no more, before anything else comes into its file; in a turn."""
-        while self._bench.sessions.left:
-            image, sessions = self._bench.sessions.left.popleft()
+        left = self._bench.sessions.left
+        while left:
+            image, sessions = left[0]  # it stays there until it is in a file: saving may fail
             if image in self._files or any(map(has_content, sessions)):
                 file = self._file(image)
                 file.save(*with_content(sessions))
@@ -191,6 +192,7 @@ class Autosaver(QObject):
                 if any(map(has_content, sessions)):
                     with suppress(RuntimeError):  # Qt's half may be gone
                         self.put_away.emit(sessions, file.path)
+            left.popleft()
 
     def _close(self) -> None:
         with self._bench.standstill():
