@@ -10,7 +10,7 @@ from functools import partial
 from threading import Condition, Event, Lock
 from typing import TYPE_CHECKING, Any, cast
 
-from napari.qt.threading import GeneratorWorker
+from napari.qt.threading import GeneratorWorker, create_worker
 from qtpy.QtCore import QThreadPool
 
 if TYPE_CHECKING:
@@ -130,9 +130,9 @@ class Job:
         call, self._waiting = self._waiting, None
         if call is None:
             return
-        # Not by napari's `create_worker`: the window would list it as a task, by the name of a
-        # function and until it is closed, and with it hold all that its steps have ever held.
-        worker = _Worker(_told, call.steps)
+        # The window keeps the worker until it is closed. It has to be kept: Qt's pool looks at it
+        # once more after its last signal, and the program dies if it is gone by then.
+        worker = create_worker(_told, call.steps, _start_thread=False, _worker_class=_Worker)
 
         def step(outcome: Any) -> None:
             if call is not self._current:
@@ -145,6 +145,9 @@ class Job:
 
         def finish() -> None:
             self._worker = None
+            # All that its steps have ever held is let go of with them.
+            worker.yielded.disconnect(step)
+            worker.finished.disconnect(finish)
             if call is self._current:
                 self._current = None
                 call.on_done()
