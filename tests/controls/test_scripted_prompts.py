@@ -144,7 +144,9 @@ def test_point_of_a_hand_does_not_take_that_of_a_script_away(dock, hand):
 def test_point_on_the_frame_that_is_shown_is_previewed(dock, viewer, hand):
     dock.session.add_points(1, 0, [[30, 40]])
 
-    wait_until(lambda: hand.previewed(viewer) == {1})
+    settle(dock)
+
+    assert hand.previewed(viewer) == {1}
 
 
 def test_what_is_found_already_is_not_offered(dock, viewer, hand, prompted):

@@ -44,6 +44,11 @@ class Stage:
         if self.kind == "sequences" and self.n_frames < 2:
             raise ValueError(f"Stage {self.name!r} needs n_frames of 2 or more.")
 
+    @property
+    def still(self) -> tuple[str, ...]:
+        """The parts of the model that stay as they are."""
+        return (*self.frozen, "image_encoder") if self.trunk_learning_rate == 0 else self.frozen
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:

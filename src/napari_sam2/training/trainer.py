@@ -192,8 +192,7 @@ class Trainer:
         parts = self._build(stage.image_size)
         parts.load_state_dict(self.parts.state_dict())
         self.parts = parts.to(self.device).train()
-        self.parts.model.image_encoder.requires_grad_(stage.trunk_learning_rate != 0)
-        freeze(self.parts.model, stage.frozen)
+        freeze(self.parts.model, stage.still)
         self.average = {k: v.to(self.device) for k, v in self.average.items()}
         self.optimizer = optimizer = self._make_optimizer(stage)
         samples = self._samples(stage)
