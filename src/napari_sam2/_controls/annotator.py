@@ -121,7 +121,7 @@ class Annotator(QObject):
         """Go on with a session: show its data, objects, prompts and labels.
 
         Its prompts are drawn on layers of their own, whatever others hold. Layers of a session
-        that it takes the place of go, once that is in a file; see `UnsavedWork`.
+        that it takes the place of go, once that is in a file; see `Leftovers`.
 
         Parameters
         ----------
