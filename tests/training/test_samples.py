@@ -13,7 +13,16 @@ from training_steps import generator
 
 from napari_sam2.training.augment import random_light, random_view
 from napari_sam2.training.datasets import SampleStream, StreamOptions
-from napari_sam2.training.framing import LEAST_ROOM, MOST_ROOM, OFF, SPARE, cut, draw_zoom
+from napari_sam2.training.framing import (
+    LEAST_ROOM,
+    MOST_ROOM,
+    OFF,
+    ROOM_WITHIN,
+    SHARE_WITHIN,
+    SPARE,
+    cut,
+    draw_zoom,
+)
 
 
 def test_views_keep_labels_on_their_pixels(blobs):
@@ -53,7 +62,7 @@ def test_object_is_in_its_view_with_some_room_or_the_view_is_all_there_is(
     seen = size / zoom / longest
     if not math.isclose(zoom, size / max(height, width)):
         assert zoom <= 4 * (1 + 1e-6)
-        assert seen >= LEAST_ROOM * (1 - 1e-6)
+        assert seen >= ROOM_WITHIN * (1 - 1e-6)
         assert seen <= MOST_ROOM * (1 + 1e-6) or math.isclose(zoom, 4)
     assert (rows.stop - rows.start, columns.stop - columns.start) == (
         min(edge, height),
@@ -61,6 +70,19 @@ def test_object_is_in_its_view_with_some_room_or_the_view_is_all_there_is(
     )
     assert rows.start >= 0
     assert rows.stop <= height
+
+
+def test_some_views_are_from_within_the_object():
+    chance, size, longest = generator(), 128, 100
+    zooms = [draw_zoom(longest, (4000, 4000), size, chance) for _ in range(2000)]
+    around = [zoom for zoom in zooms if zoom > size / 4000]
+
+    within = sum(size / zoom / longest < LEAST_ROOM for zoom in around) / len(around)
+
+    # Of those that may be, from half as long as the object, some are wider by chance.
+    reach = math.log(MOST_ROOM / ROOM_WITHIN)
+    expected = SHARE_WITHIN * math.log(LEAST_ROOM / ROOM_WITHIN) / reach
+    assert within == pytest.approx(expected, abs=0.03)
 
 
 def test_views_around_objects_show_them_as_windows_do(tmp_path):

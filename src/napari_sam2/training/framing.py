@@ -15,10 +15,12 @@ if TYPE_CHECKING:
 
     from napari_sam2.predictors.frames import Region
 
-#: Views are this many times as long as the object in their middle: from within it, where a click
-#: into a large one is looked at first, to far away. Who has never looked from within takes what
-#: is seen there, a vesicle or a nucleus, for the object.
-LEAST_ROOM, MOST_ROOM = 0.5, 6.0
+#: Views are this many times as long as the object in their middle, at least and at most.
+LEAST_ROOM, MOST_ROOM = 1.1, 6.0
+#: Some views are from within: a click into a large object is looked at there first, and who has
+#: never been there takes what is seen, a vesicle or a nucleus, for the object. Small objects lose
+#: by it, as an edge that is out of sight cannot be learnt.
+ROOM_WITHIN, SHARE_WITHIN = 0.5, 0.25
 SPARE = 1.1  #: so much more is cut out, for a view that is stretched
 OFF = 0.25  #: of a view's edge, by which the object may be off its middle: windows lie on a grid
 
@@ -41,7 +43,8 @@ def draw_zoom(
     whole = size / max(shape)
     if chance(0.2, generator):
         return whole
-    nearest = min(CLOSEST, size / (LEAST_ROOM * longest))
+    room = ROOM_WITHIN if chance(SHARE_WITHIN, generator) else LEAST_ROOM
+    nearest = min(CLOSEST, size / (room * longest))
     farthest = max(whole, size / (MOST_ROOM * longest))
     low, high = sorted((min(farthest, CLOSEST), max(nearest, whole)))
     return math.exp(uniform(math.log(low), math.log(high), generator))

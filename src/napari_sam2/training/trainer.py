@@ -6,14 +6,12 @@ import dataclasses
 import math
 import pickle
 import time
-from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from safetensors.torch import save_file
 from torch import nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from tqdm import tqdm
 
 from napari_sam2.model.config import load_config
@@ -29,7 +27,6 @@ from napari_sam2.training.steps import StepResult, dense_step, image_step, seque
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from napari_sam2.model.config import SAM2Config
@@ -247,12 +244,11 @@ class Trainer:
         for group in optimizer.param_groups:
             group["lr"] = group["peak"] * _schedule(stage, self.step)
         optimizer.zero_grad(set_to_none=True)
-        with fast_attention(self.device):
-            with torch.autocast(self.device.type, dtype=torch.bfloat16):
-                result = self._loss(stage, batch, generator)
-            if result is None:
-                return None
-            result.loss.backward()
+        with torch.autocast(self.device.type, dtype=torch.bfloat16):
+            result = self._loss(stage, batch, generator)
+        if result is None:
+            return None
+        result.loss.backward()
         norm = nn.utils.clip_grad_norm_(self.parts.parameters(), self.recipe.clip)
         if not norm.isfinite():
             self._pass_over(stage)
@@ -320,13 +316,6 @@ class Trainer:
             hiding=stage.hiding,
         )
         return batches(options, stage.batch_size, self.options.workers)
-
-
-def fast_attention(device: torch.device) -> AbstractContextManager[None]:
-    """On a CPU, attend by plain products: their gradient takes half as long there."""
-    if device.type != "cpu":
-        return nullcontext()
-    return sdpa_kernel(SDPBackend.MATH)
 
 
 def _schedule(stage: Stage, step: int) -> float:
