@@ -29,19 +29,17 @@ def small_architecture():
 
 
 @torch.no_grad()
-def randomize(module, seed=0, noise=None):
+def randomize(module, seed=0):
     """Give every parameter a value that matters: fresh ones are often 0, 1 or 1e-6.
 
     Matrices keep the size of what they multiply, so that no softmax or sigmoid saturates;
     mask logits reach about 30, like those of trained models. What a tensor gets depends on its
-    name and nothing else, by a generator whose numbers numpy promises never to change; unless
-    there is a source of noise that takes a shape.
+    name and the seed, by a generator whose numbers numpy promises never to change.
     """
     for name, parameter in module.named_parameters():
-        numbers = noise(parameter.shape) if noise else _noise(name, parameter.shape, seed)
-        parameter.copy_(_scaled(numbers, name))
+        parameter.copy_(_scaled(_noise(name, parameter.shape, seed), name))
     for name, buffer in module.named_buffers():
-        if "gaussian" in name and not noise:  # the frequencies of positions
+        if "gaussian" in name:  # the frequencies of positions
             buffer.copy_(_noise(name, buffer.shape, seed))
     return module
 
